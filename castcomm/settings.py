@@ -197,6 +197,8 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # --- People and sign-in -------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+# The slug of the organization of those who sign up without naming one.
+DEFAULT_ORGANIZATION = env.str("DEFAULT_ORGANIZATION", default="")
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",

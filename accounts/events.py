@@ -1,0 +1,24 @@
+"""News from accounts for the apps above."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from castcomm.common.events import DomainEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserRegistered(DomainEvent):
+    """A new person belongs to an organization; published in the transaction that made the membership."""
+
+    user_id: uuid.UUID
+    organization_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberAdded(DomainEvent):
+    """Someone who had an account already was added to an organization."""
+
+    user_id: uuid.UUID
+    organization_id: uuid.UUID

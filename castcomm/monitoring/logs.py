@@ -1,0 +1,82 @@
+"""Structured logs: one JSON object per line, or colours on a console.
+
+Lines of the standard library's loggers (Django, Celery, Uvicorn) take the same way, so each carries the
+request id, the user's id and the organization's id that are bound to its context.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from structlog.types import Processor
+
+from castcomm.monitoring.redaction import redact
+
+# Chatty below these levels, whatever LOG_LEVEL says.
+_QUIET = {
+    "asyncio": "WARNING",
+    "daphne": "WARNING",
+    "kombu": "WARNING",
+    "urllib3": "WARNING",
+    "django.server": "WARNING",
+    "uvicorn.access": "WARNING",
+    "fontTools": "WARNING",
+}
+
+
+def _shared_processors() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _renderers(log_format: str) -> list[Processor]:
+    tail: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        structlog.processors.UnicodeDecoder(),
+        redact,
+    ]
+    if log_format == "json":
+        return [*tail, structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer()]
+    return [*tail, structlog.dev.ConsoleRenderer(colors=False)]
+
+
+def configure(config: Mapping[str, Any]) -> None:
+    """Set up logging from ``{"level": "INFO", "format": "json" | "console"}`` (settings.LOGGING)."""
+    shared = _shared_processors()
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "structured": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "processors": _renderers(str(config["format"])),
+                    "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder()],
+                }
+            },
+            "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "root": {"handlers": ["stream"], "level": config["level"]},
+            "loggers": {name: {"level": level} for name, level in _QUIET.items()},
+        }
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
