@@ -1,0 +1,89 @@
+"""People in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.models import Group
+from django.db import models
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+
+from accounts.admin.tenancy import TenantScopeMixin, TenantTabularInline, is_superuser
+from accounts.models import Membership, User
+
+# What a person may do follows from memberships; groups of permissions are not used.
+admin.site.unregister(Group)
+
+
+class MembershipInline(TenantTabularInline):
+    model = Membership
+    fields = ("organization", "role", "domain_role", "is_active")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+
+class NewUserForm(BaseUserCreationForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("email", "first_name", "last_name")
+
+
+@admin.register(User)
+class UserAdmin(TenantScopeMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+    """Accounts serve every organization of the deployment, so only superusers change them here."""
+
+    organization_path = "memberships__organization"
+    form = UserChangeForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    inlines = (MembershipInline,)
+    ordering = ("email",)
+    list_display = ("email", "display_name", "is_active", "is_staff", "date_joined")
+    list_filter = ("is_active", "is_staff", "is_superuser")
+    search_fields = ("email", "first_name", "last_name")
+    readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ()
+    show_full_result_count = False
+    list_per_page = 50
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "phone", "locale", "time_zone", "attributes")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "first_name", "last_name", "password1", "password2")}),)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).distinct()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if is_superuser(request) or obj is None:
+            return fieldsets
+        # The stored form of the password is nobody's business.
+        return ((None, {"fields": ("email",)}), *fieldsets[1:])
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Which people those are is decided by get_queryset.
+        return super().has_view_permission(request, None)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
