@@ -8,7 +8,7 @@ is one, and is seen by ``assertNumQueries``.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -18,12 +18,14 @@ from django.db.transaction import TransactionManagementError
 
 def run(
     statement: str,
-    params: Sequence[Any] = (),
+    params: Sequence[Any] | Mapping[str, Any] = (),
     *,
     prepare: bool = True,
     using: str = DEFAULT_DB_ALIAS,
 ) -> list[tuple[Any, ...]]:
     """Run one statement and return its rows (an empty list when it returns none).
+
+    Named parameters (``%(name)s``) may stand in the statement more than once.
 
     ``prepare=False`` is for statements that are seldom run. Raises Django's database errors.
     """
