@@ -1,0 +1,47 @@
+"""The settings and limits of a socket, in one typed place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from django.conf import settings
+
+PROTOCOL_VERSION: Final = 1
+AUTH_TIMEOUT: Final = 5.0  # seconds a fresh socket has to authenticate
+MAX_FRAME_BYTES: Final = 64 * 1024  # of one client frame
+QUEUE_FRAMES: Final = 256  # frames waiting for one slow socket
+QUEUE_BYTES: Final = 1024 * 1024  # bytes waiting for one slow socket
+CLOSE_GRACE: Final = 5.0  # seconds a peer has to take the close frame before the connection is cut
+MAX_TOPICS: Final = 200  # subscriptions of one socket
+MAX_PROTOCOL_ERRORS: Final = 20  # malformed frames before a socket is closed
+RECHECK_SECONDS: Final = 60.0  # how long a socket may live on a membership that was not looked at again
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What a deployment may tune; ``rate_per_minute`` 0 means no limit."""
+
+    heartbeat_ms: int
+    silence_seconds: float
+    max_connections: int
+    rate_per_minute: int
+    drain_seconds: float
+    calls: int
+
+
+@cache
+def limits() -> SocketLimits:
+    """The limits of this process; read from the settings once."""
+    heartbeat_ms: int = settings.WS_HEARTBEAT_INTERVAL
+    # Background tabs are woken once a minute, so two heartbeats and a half pass before silence means absence.
+    silence = max(settings.WS_CONNECTION_TIMEOUT, 2.5 * heartbeat_ms) / 1000
+    return SocketLimits(
+        heartbeat_ms=heartbeat_ms,
+        silence_seconds=silence,
+        max_connections=settings.WS_MAX_CONNECTIONS,
+        rate_per_minute=settings.WS_RATE_PER_MINUTE,
+        drain_seconds=getattr(settings, "WS_DRAIN_SECONDS", 5.0),
+        calls=settings.DATABASE_POOL_SIZE or 8,
+    )
