@@ -1,9 +1,72 @@
-"""How allauth works here: who may sign up, where they belong, how its mail goes out."""
+"""How allauth works here: who may sign up, and where they belong.
+
+Whoever signs up, on the page, through the headless API or with another service's account, becomes a
+member of one organization in the same transaction, and UserRegistered is published there. That starts
+workflows. Where there is no organization to join, sign-up is closed.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.models import Organization, User
+from accounts.selectors import organization_for_sign_up
+from accounts.services.users import welcome_user
+
+# ?organization=<slug> on the sign-up page is remembered until the form comes back.
+_SESSION_KEY = "sign_up_organization"
+
+
+def sign_up_organization(request: HttpRequest) -> Organization | None:
+    """The organization that this sign-up joins, or None when there is none."""
+    named = request.GET.get("organization", "").strip()
+    if named:
+        request.session[_SESSION_KEY] = named
+    return organization_for_sign_up(str(request.session.get(_SESSION_KEY, "")))
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Sign-up through allauth's pages and its headless API."""
+    """Sign-up with an address and a password, on the page and through the headless API."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return sign_up_organization(request) is not None
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        if not commit:
+            unsaved: User = super().save_user(request, user, form, commit=False)
+            return unsaved
+        organization = sign_up_organization(request)
+        assert organization is not None, "sign-up is closed without an organization"
+        user.locale, user.time_zone = organization.locale, organization.time_zone
+        with transaction.atomic():
+            saved: User = super().save_user(request, user, form, commit=True)
+            welcome_user(user=saved, organization=organization)
+        request.session.pop(_SESSION_KEY, None)
+        return saved
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Sign-up with an account of another service."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        return sign_up_organization(request) is not None
+
+    def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
+        if form is not None:
+            # Goes through AccountAdapter.save_user, which gives the membership.
+            with transaction.atomic():
+                through_form: User = super().save_user(request, sociallogin, form)
+            return through_form
+        organization = sign_up_organization(request)
+        assert organization is not None, "sign-up is closed without an organization"
+        with transaction.atomic():
+            user: User = super().save_user(request, sociallogin, form)
+            welcome_user(user=user, organization=organization)
+        request.session.pop(_SESSION_KEY, None)
+        return user

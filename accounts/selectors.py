@@ -63,14 +63,21 @@ def members_by_role(organization: Organization | uuid.UUID, *, domain_role: str)
     return members_of(organization).filter(domain_role=domain_role)
 
 
-def find_membership(user: User, organization_name: str) -> Membership | None:
-    """The active membership of ``user`` in the organization with this slug or id, or None."""
+def _named_membership(user: User | uuid.UUID, organization_name: str) -> QuerySet[Membership]:
     identifier = parse_id(organization_name)
     wanted = {"organization_id": identifier} if identifier else {"organization__slug": organization_name}
-    found: Membership | None = (
-        active_memberships().filter(user=user, **wanted).select_related("organization").first()
-    )
-    return found
+    return active_memberships().filter(user=user, **wanted)
+
+
+def find_membership(user: User, organization_name: str) -> Membership | None:
+    """The active membership of ``user`` in the organization with this slug or id, or None."""
+    return _named_membership(user, organization_name).select_related("organization").first()
+
+
+def find_membership_id(user_id: uuid.UUID, organization_name: str) -> uuid.UUID | None:
+    """The id of the organization with this slug or id when this person is an active member, else None."""
+    found = _named_membership(user_id, organization_name).values_list("organization_id", flat=True)
+    return found.first()
 
 
 def find_organization(slug: str) -> Organization | None:

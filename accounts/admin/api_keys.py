@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
+from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.admin.tenancy import ADMIN_ROLES, TenantAdmin, TenantModelForm
 from accounts.models import ApiKey
 from accounts.services import api_keys
 from castcomm.common.errors import CastCommError
+
+# Both change something, so each asks first and is a POST with the CSRF token.
+_ROTATE = ActionDialog(
+    title="Rotate this key?",
+    description="A new key is made and shown once. The old one works for 24 hours more.",
+    form_class=BaseDialogForm,
+    form_submit_text="Rotate",
+)
+_REVOKE = ActionDialog(
+    title="Revoke this key?",
+    description="Whoever uses it is refused from now on. This cannot be undone.",
+    form_class=BaseDialogForm,
+    form_submit_text="Revoke",
+)
 
 
 class NewKeyForm(TenantModelForm):
@@ -100,22 +118,28 @@ class ApiKeyAdmin(TenantAdmin):
             api_keys.revoke(key=key)
         self.message_user(request, f"{len(keys)} revoked. They do not work any more.", messages.SUCCESS)
 
-    @action(description="Rotate", url_path="rotate", permissions=["change"])
-    def rotate_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Rotate", url_path="rotate", permissions=["change"], dialog=_ROTATE)
+    def rotate_key(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, self._rotate)
 
-    @action(description="Revoke", url_path="revoke", permissions=["change"])
-    def revoke_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Revoke", url_path="revoke", permissions=["change"], dialog=_REVOKE)
+    def revoke_key(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, self._revoke)
 
-    def _act_on(self, request: HttpRequest, object_id: str, act: Any) -> HttpResponse:
+    def _act_on(
+        self, request: HttpRequest, object_id: str, act: Callable[[HttpRequest, ApiKey], None]
+    ) -> HttpResponse:
         key = self.get_object(request, object_id)
-        if key is not None and self.has_change_permission(request, key):
-            try:
-                act(request, key)
-            except CastCommError as error:
-                self.message_user(request, error.message, messages.ERROR)
-        return redirect(reverse("admin:accounts_apikey_changelist"))
+        if key is None or not self.has_change_permission(request, key):
+            raise PermissionDenied
+        try:
+            act(request, key)
+        except CastCommError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        target = reverse("admin:accounts_apikey_changelist")
+        if request.headers.get("HX-Request"):
+            return HttpResponse(headers={"HX-Redirect": target})
+        return redirect(target)
 
     def _rotate(self, request: HttpRequest, key: ApiKey) -> None:
         _, plain = api_keys.rotate(key=key, created_by=request.user)  # type: ignore[arg-type]

@@ -15,7 +15,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import ApiKey, User
+from accounts.realtime import token_credential
 from accounts.services.api_keys import authenticate_key
+from castcomm.realtime.auth import session_credential
 
 
 class KeyHolder:
@@ -73,3 +75,11 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Session realm="api"'
+
+
+def credential_name(request: Request) -> str:
+    """The session behind this request, as the WebSocket names it; empty for none."""
+    if isinstance(request.auth, dict):
+        return token_credential(request.auth)
+    key = request.session.session_key
+    return session_credential(key) if key else ""

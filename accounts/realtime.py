@@ -1,0 +1,52 @@
+"""How the WebSocket learns who is there: access tokens, session cookies, and the end of a session."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from allauth.headless.tokens.strategies.jwt.internal import session_key_from_sid, validate_access_token
+from django.contrib.auth.signals import user_logged_out
+from django.http import HttpRequest
+
+from accounts.models import User
+from accounts.selectors import find_membership_id, memberships_of
+from castcomm.realtime import auth, sessions
+
+
+@auth.register_token_authenticator
+def identify_access_token(token: str, organization_hint: str | None) -> auth.Identity | None:
+    """The person behind an access token of allauth headless."""
+    found = validate_access_token(token)
+    if found is None or not found[0].is_active:
+        return None
+    user, payload = found
+    organization_id = resolve_organization(user.pk, organization_hint)
+    if organization_id is None:
+        return None
+    return auth.Identity(user.pk, organization_id, token_credential(payload))
+
+
+@auth.register_organization_resolver
+def resolve_organization(user_id: UUID, hint: str | None) -> UUID | None:
+    """The organization with this slug or id when the person is a member; without a hint their oldest one."""
+    if hint:
+        return find_membership_id(user_id, hint)
+    oldest = memberships_of(user_id).first()
+    return oldest.organization_id if oldest is not None else None
+
+
+def token_credential(payload: dict[str, Any]) -> str:
+    """The name of the session behind an access token, as the WebSocket knows it."""
+    key = session_key_from_sid(payload["sid"])
+    return auth.session_credential(key) if key else ""
+
+
+def close_sockets(sender: Any, request: HttpRequest | None, user: User | None, **_: Any) -> None:
+    """Signing out ends the sockets that came with this session."""
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    if user is not None and key:
+        sessions.revoke(user.pk, credential=auth.session_credential(key))
+
+
+user_logged_out.connect(close_sockets, dispatch_uid="accounts.close_sockets")
