@@ -1,4 +1,4 @@
-"""The variables of a run: what a person set, what ``.env`` says, and the secrets this checkout made for itself."""
+"""The variables of a run: what a person set, what ``.env`` says, and the checkout's own secrets."""
 
 from __future__ import annotations
 

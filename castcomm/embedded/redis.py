@@ -14,7 +14,7 @@ import signal
 import socket
 from pathlib import Path
 
-from castcomm.embedded import places, ports
+from castcomm.embedded import places, ports, process
 from castcomm.embedded.errors import EmbeddedError
 from castcomm.embedded.server import EmbeddedServer
 
@@ -43,7 +43,7 @@ class Redis(EmbeddedServer):
     port_taken_texts = ("Address already in use",)
     patience = 20.0
 
-    def __init__(self, folder: Path, *, account: places.Account | None, log: Path, runtime: Path) -> None:
+    def __init__(self, folder: Path, *, account: process.Account | None, log: Path, runtime: Path) -> None:
         super().__init__(folder, account=account, log=log)
         self.runtime = runtime
         self.data = folder / "data"
@@ -54,7 +54,9 @@ class Redis(EmbeddedServer):
 
     def _prepare(self) -> None:
         if self.account is None and self.data.exists() and places.owner(self.data).uid != os.geteuid():
-            raise EmbeddedError(f"{self.data} belongs to {places.owner(self.data).name}; remove {self.folder}.")
+            raise EmbeddedError(
+                f"{self.data} belongs to {places.owner(self.data).name}; remove {self.folder}."
+            )
         if self.data.exists():
             shutil.rmtree(self.data)  # Nothing is kept there; a new folder has the right owner.
         places.make_private(self.data, self.account)

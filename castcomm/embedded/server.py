@@ -36,7 +36,7 @@ class EmbeddedServer(ABC):
     port_taken_texts: ClassVar[Sequence[str]]
     patience: ClassVar[float]  # seconds to become ready; covers the recovery after a crash
 
-    def __init__(self, folder: Path, *, account: places.Account | None, log: Path) -> None:
+    def __init__(self, folder: Path, *, account: process.Account | None, log: Path) -> None:
         self.folder = folder
         self.account = account
         self.log = log
@@ -141,9 +141,11 @@ class EmbeddedServer(ABC):
                 said = self._said_since(already)
                 if any(text in said for text in self.port_taken_texts):
                     return False
-                raise EmbeddedError(f"{self.title} ended while starting. {self.log} says:\n{said[-2000:].strip()}")
+                raise EmbeddedError(
+                    f"{self.title} ended while starting. {self.log} says:\n{said[-2000:].strip()}"
+                )
             if time.monotonic() > deadline:
-                raise EmbeddedError(f"{self.title} was not ready after {self.patience:.0f} s; see {self.log}.")
+                raise EmbeddedError(f"{self.title} is not ready after {self.patience:.0f} s; see {self.log}.")
             pause(_POLL)
         return True
 

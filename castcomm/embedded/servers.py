@@ -85,7 +85,7 @@ def throwaway_servers(
 
 
 def _new_folder(places: Places) -> tuple[Path, int]:
-    """A folder for one run, and the descriptor of its lock, which the kernel drops however this process ends."""
+    """A folder for one run, and the descriptor of its lock; the kernel drops the lock with this process."""
     parent = places.home / _TEST_FOLDER
     parent.mkdir(exist_ok=True)
     with _locked(parent):

@@ -13,8 +13,11 @@ _ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopWatch:
-    """Remembers the first of SIGINT, SIGTERM and SIGHUP. An exception thrown from a signal handler could leave a
-    server running that nobody knows of; here only ``check`` and ``pause`` raise."""
+    """Remembers the first of SIGINT, SIGTERM and SIGHUP.
+
+    An exception thrown from a signal handler could leave a server running that nobody knows of; here only
+    ``check``, ``pause`` and ``wait_for`` raise.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
