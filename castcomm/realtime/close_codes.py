@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 TOO_BIG: Final = 1009
+INTERNAL_ERROR: Final = 1011
 RESTART: Final = 1012
 PROTOCOL_ERROR: Final = 4400
 NOT_AUTHENTICATED: Final = 4401

@@ -109,12 +109,22 @@ async def _sign_in(connection: Connection, scope: Scope, receive: Receive) -> bo
         return False
     except ConnectionResetError:
         return False
+    except Exception:
+        logger.exception("A socket could not be signed in")
+        connection.writer.push(error_frame(InternalError("Something went wrong on our side."), frame_id))
+        await connection.close(close_codes.INTERNAL_ERROR, "internal error")
+        return False
     if identity is None:
         refusal = NotAuthenticated("The token or ticket is not valid.", code="invalid_credential")
         connection.writer.push(error_frame(refusal, frame_id))
         await connection.close(close_codes.NOT_AUTHENTICATED, "not authenticated")
         return False
-    await _greet(connection, identity, frame_id)
+    try:
+        await _greet(connection, identity, frame_id)
+    except Exception:
+        logger.exception("A socket could not be greeted")
+        await connection.close(close_codes.INTERNAL_ERROR, "internal error")
+        return False
     return True
 
 

@@ -1,0 +1,1 @@
+"""The servers that ``benchmarks/realtime.py`` measures, each in its own process."""
