@@ -33,9 +33,8 @@ export class ChatStore extends EventTarget {
   start() {
     const { signal } = this.#listeners;
     const listen = (event, handle) => this.#connection.addEventListener(event, handle, { signal });
-    for (const event of ["push:message:received", "push:thread:updated", "push:message:read"]) {
-      listen(event, ({ detail }) => this.#received(detail));
-    }
+    listen("push:message:received", ({ detail }) => this.#received(detail));
+    listen("push:thread:updated", ({ detail }) => this.#received(detail));
     listen("ready", ({ detail }) => this.#noticeHeads(detail.thread_heads));
     listen("heads", ({ detail }) => this.#noticeHeads(detail.thread_heads));
     listen("resync", () => this.load());
@@ -107,19 +106,30 @@ export class ChatStore extends EventTarget {
     return others.map(({ user }) => user.display_name).join(", ") || "Only you";
   }
 
-  #received(frame) {
-    const { thread: id, data = {} } = frame;
-    if (frame.event === "message:read" && (data.user?.id ?? data.user) !== this.#me) return;
+  #received({ event, thread: id, seq, data = {} }) {
     const known = this.threads.find((thread) => thread.id === id);
-    if (known && frame.event === "message:received" && data.op === "created") this.#bump(known, frame);
-    this.#refresh(id);
+    if (event === "thread:updated" && data.op === "gone") this.#remove(id);
+    else if (known && event === "thread:updated" && data.op === "message") this.#heardMessage(known, data);
+    else if (known && event === "thread:updated" && data.op === "read") this.#heardRead(known, data);
+    // The doorbell rings for new messages too, but not in rooms; edits change the line in the list.
+    else if (event !== "message:received" || data.op !== "created" || known?.kind === "room") this.#refresh(id, seq);
   }
 
-  /** Show the new message at once; the numbers follow from the server. */
-  #bump(thread, { seq, data }) {
-    if (seq <= thread.head_seq) return;
-    const { op: _, ...message } = data;
-    this.put({ ...thread, head_seq: seq, last_message: message, updated_at: message.created_at });
+  #heardMessage(thread, { head_seq, msg_seq, last_message, seen_count = thread.seen_count }) {
+    if (head_seq < thread.head_seq) return;
+    const unread_count = msg_seq - seen_count;
+    const archived = thread.archived && thread.muted;
+    const updated_at = last_message.created_at;
+    this.put({ ...thread, head_seq, msg_seq, last_message, seen_count, unread_count, archived, updated_at });
+  }
+
+  #heardRead(thread, { last_read_seq, seen_count, unread_count }) {
+    if (seen_count >= thread.seen_count) this.put({ ...thread, last_read_seq, seen_count, unread_count });
+  }
+
+  #remove(id) {
+    this.threads = this.threads.filter((thread) => thread.id !== id);
+    this.#changed();
   }
 
   #noticeHeads(heads = {}) {
@@ -130,7 +140,9 @@ export class ChatStore extends EventTarget {
     }
   }
 
-  #refresh(id) {
+  #refresh(id, seq = null) {
+    const known = this.threads.find((thread) => thread.id === id);
+    if (known && seq !== null && known.head_seq > seq) return;
     this.#stale.add(id);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#fetchStale(), REFRESH_MS);
@@ -144,7 +156,7 @@ export class ChatStore extends EventTarget {
         this.put(await this.#api.get(`/threads/${id}`));
       } catch (error) {
         // Gone, or no longer ours; everything else the next heartbeat brings again.
-        if (error.status === 404) this.threads = this.threads.filter((thread) => thread.id !== id);
+        if (error.status === 404) this.#remove(id);
       }
     }
     this.#changed();

@@ -175,7 +175,7 @@ export class ConversationStore extends EventTarget {
     else if (frame.event === "message:read") this.#noteRead(data.user?.id ?? data.user, data.seq);
     else if (frame.event === "typing:start") this.#noteTyping(data.user, true);
     else if (frame.event === "typing:stop") this.#noteTyping(data.user, false);
-    else if (frame.event === "thread:updated") this.#refreshThread();
+    else if (frame.event === "thread:updated") this.#threadChanged(frame.seq, data);
     this.#changed();
   }
 
@@ -186,6 +186,12 @@ export class ConversationStore extends EventTarget {
     this.#settle(message.client_id, message.sender.id);
     this.#noteTyping(message.sender, false);
     if (op === "created" && isNew) this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  /** Numbered frames are changes of the thread itself; the others are for lists, but may tell of a loss. */
+  #threadChanged(seq, { op, head_seq }) {
+    if (seq || op === "gone") this.#refreshThread();
+    else if (head_seq) this.#subscription?.noticeHead(head_seq);
   }
 
   async #refreshThread() {
