@@ -14,6 +14,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from castcomm.embedded.environment import lasting_secrets
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
@@ -24,7 +26,18 @@ if (BASE_DIR / ".env").is_file():
 # --- The deployment -----------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="")
+
+
+def _secret(name: str) -> str:
+    """A secret of the environment; while DEBUG is on, one that this checkout makes for itself and keeps."""
+    value = env.str(name, default="")
+    if value or not DEBUG:
+        return value
+    VAR_DIR.mkdir(exist_ok=True)
+    return lasting_secrets(VAR_DIR, {}).get(name, "")
+
+
+SECRET_KEY = _secret("SECRET_KEY")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. bin/run makes one; elsewhere set it to 50 random characters or more."
@@ -154,7 +167,7 @@ REDIS_PREFIX = env.str("REDIS_PREFIX", default="castcomm")
 REDIS_SOCKET_TIMEOUT = 0.5
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "castcomm.common.cache.FallbackRedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": f"{REDIS_PREFIX}:cache",
         "OPTIONS": {
@@ -243,7 +256,7 @@ for _provider, _prefix in (("google", "GOOGLE"), ("github", "GITHUB")):
 HEADLESS_ONLY = False
 HEADLESS_SERVE_SPECIFICATION = False
 HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105
-HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_PRIVATE_KEY", default="").replace("\\n", "\n")
+HEADLESS_JWT_PRIVATE_KEY = _secret("JWT_PRIVATE_KEY").replace("\\n", "\n")
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.int("JWT_ACCESS_SECONDS", default=300)
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = env.int("JWT_REFRESH_SECONDS", default=14 * 86400)
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
@@ -252,8 +265,10 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 
 # --- Encryption ---------------------------------------------------------------------------------------
 
-FIELD_ENCRYPTION_KEYS: list[str] = env.list("FIELD_ENCRYPTION_KEYS", default=[])
-BLIND_INDEX_KEY = env.str("BLIND_INDEX_KEY", default=SECRET_KEY)
+# Comma-separated Fernet keys; the first encrypts, all decrypt. See manage.py rotate_encryption_keys.
+FIELD_ENCRYPTION_KEYS: list[str] = [key.strip() for key in _secret("FIELD_ENCRYPTION_KEYS").split(",") if key.strip()]
+# Apart from SECRET_KEY, because it can never change: the indexes of all rows depend on it.
+BLIND_INDEX_KEY = _secret("BLIND_INDEX_KEY")
 
 # --- The API ------------------------------------------------------------------------------------------
 
@@ -392,6 +407,23 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 INTERNAL_IPS = ["127.0.0.1"]
+
+# --- The admin ----------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "CastComm",
+    "SITE_HEADER": "CastComm",
+    "SITE_SUBHEADER": "Notifications, conversations, workflows",
+    "SITE_SYMBOL": "campaign",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "castcomm.admin_navigation.navigation",
+    },
+}
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
 # --- Logs ---------------------------------------------------------------------------------------------
@@ -400,3 +432,12 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="console" if DEBUG else "json")
 LOGGING_CONFIG = "castcomm.monitoring.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
+# An IP address is personal data; the request id joins our lines with those of a proxy.
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+
+# --- Metrics ------------------------------------------------------------------------------------------
+
+# /metrics answers to these addresses, and to whoever sends "Authorization: Bearer <METRICS_TOKEN>".
+METRICS_ALLOWED_IPS: list[str] = env.list("METRICS_ALLOWED_IPS", default=["127.0.0.1", "::1"])
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+PROMETHEUS_EXPORT_MIGRATIONS = False
