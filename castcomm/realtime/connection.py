@@ -38,10 +38,8 @@ class Hold:
         self._frames: list[Frame] = []
 
     def take(self, frame: Frame) -> None:
-        """Keep a durable frame; an ephemeral one would be stale by then."""
-        if frame.ephemeral:
-            return
-        self._frames.append(frame)
+        """Keep what is durable; an ephemeral frame would be stale by then."""
+        self._frames.extend(part for part in frame.parts or (frame,) if not part.ephemeral)
         if len(self._frames) > QUEUE_FRAMES:
             self._frames.clear()
             self._connection.close_soon(close_codes.TOO_SLOW, "too many frames at once")
@@ -182,10 +180,15 @@ class Connection:
         self.close_soon(close_codes.TOO_SLOW, "too slow")
 
     def _deliver_inbox(self, frame: Frame) -> None:
-        if frame.event.partition(":")[0] in _INBOX_FAMILIES:
-            self.writer.push(frame)
+        for part in frame.parts or (frame,):
+            if part.event.partition(":")[0] in _INBOX_FAMILIES:
+                self.writer.push(part)
 
     def _on_control(self, frame: Frame) -> None:
+        for part in frame.parts or (frame,):
+            self._obey(part)
+
+    def _obey(self, frame: Frame) -> None:
         order = orjson.loads(frame.text)
         if frame.event == REVOKE_EVENT:
             if order.get("credential") in (None, self.identity.credential):

@@ -7,7 +7,7 @@ the frame on has to parse it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -42,10 +42,10 @@ class Frame:
     """One outgoing frame, shared by every socket it goes to.
 
     ``text`` is the JSON (UTF-8), ``wire`` the same as a WebSocket frame, ``seq`` is 0 when the frame has
-    none, ``ephemeral`` frames may be dropped.
+    none, ``ephemeral`` frames may be dropped. ``parts`` is empty but for ``join``.
     """
 
-    __slots__ = ("ephemeral", "event", "seq", "text", "wire")
+    __slots__ = ("ephemeral", "event", "parts", "seq", "text", "wire")
 
     def __init__(self, text: bytes, *, event: str = "", seq: int = 0, ephemeral: bool = False) -> None:
         self.text = text
@@ -53,6 +53,15 @@ class Frame:
         self.event = event
         self.seq = seq
         self.ephemeral = ephemeral
+        self.parts: tuple[Frame, ...] = ()
+
+    @classmethod
+    def join(cls, frames: Sequence[Frame]) -> Frame:
+        """Several frames that are written as one; ``parts`` has them for whoever cannot do that."""
+        joined = cls(b"")
+        joined.wire = b"".join([frame.wire for frame in frames])
+        joined.parts = tuple(frames)
+        return joined
 
 
 def encode(frame: Mapping[str, Any], *, ephemeral: bool = False) -> bytes:

@@ -52,6 +52,7 @@ class SocketWriter:
 
     def __init__(self, send: AsgiSend, on_slow: Callable[[], None]) -> None:
         self.closed = False
+        self._overflowed = False
         self._send = send
         self._on_slow = on_slow
         self._queue: deque[Frame] = deque()
@@ -60,12 +61,13 @@ class SocketWriter:
 
     def push(self, frame: Frame) -> None:
         """Send ``frame`` now, or queue it, or drop it when it is ephemeral and the peer is behind."""
-        if self.closed:
+        if self.closed or self._overflowed:
             return
-        if self._queue or not self._write(frame):
-            self._enqueue(frame)
-        else:
-            counters.delivered += 1
+        if not self._queue and self._write(frame):
+            counters.delivered += len(frame.parts) or 1
+            return
+        for part in frame.parts or (frame,):
+            self._enqueue(part)
 
     async def close(self, code: int, reason: str = "") -> bool:
         """Send what waits and the close frame; nothing is sent afterwards.
@@ -107,6 +109,8 @@ class SocketWriter:
         """``cut`` when the peer does not complete the closing handshake."""
 
     def _enqueue(self, frame: Frame) -> None:
+        if self._overflowed:
+            return
         queue = self._queue
         if frame.ephemeral and len(queue) >= QUEUE_FRAMES // 2:
             counters.dropped += 1
@@ -133,6 +137,7 @@ class SocketWriter:
         counters.dropped += len(self._queue) + 1
         self._queue.clear()
         self._queued_bytes = 0
+        self._overflowed = True
         self._on_slow()
 
     async def _flush(self) -> None:
@@ -153,7 +158,7 @@ class SocketWriter:
 
     def _write(self, frame: Frame) -> bool:
         """Write without waiting; False when it must be queued."""
-        if self._flusher is not None:
+        if self._flusher is not None or frame.parts:
             return False
         message = {"type": "websocket.send", "text": frame.text.decode()}
         step = cast(Coroutine[Any, Any, None], self._send(message))
