@@ -185,13 +185,15 @@ def with_inline_images(html: str, parts: Sequence[Part], base: str) -> str:
 
 
 def _text_of(part: Message | None) -> str | None:
+    """The text of a body, with plain line feeds where the wire has CRLF."""
     if part is None:
         return None
-    charset = part.get_content_charset("utf-8")
+    content = _bytes_of(part)
     try:
-        return _bytes_of(part).decode(charset, errors="replace")
+        text = content.decode(part.get_content_charset("utf-8"), errors="replace")
     except LookupError:
-        return _bytes_of(part).decode("utf-8", errors="replace")
+        text = content.decode("utf-8", errors="replace")
+    return text.replace("\r\n", "\n")
 
 
 def _bytes_of(part: Message) -> bytes:

@@ -71,7 +71,6 @@ class _Run:
             self._load()
             return self._serve()
         except StopRequested as stop:
-            say("\nStopping.")
             # As a shell reports a process that a signal ended; Ctrl-C is the usual way to end and no failure.
             return 0 if stop.signal_number == signal.SIGINT else 128 + stop.signal_number
         finally:
@@ -223,6 +222,8 @@ class _Run:
         )
 
     def _end(self, honcho: subprocess.Popen[bytes], relay: threading.Thread) -> None:
+        if self.watch.received is not None:
+            say("\nStopping …")
         if honcho.poll() is None:
             honcho.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
