@@ -223,7 +223,6 @@ class CastCommConversation extends LitElement {
           rows="1"
           maxlength="10000"
           placeholder="Write a message"
-          ?disabled=${!store.thread}
           @input=${this.#typed}
           @keydown=${this.#onKey}
           @blur=${() => store.stopTyping()}

@@ -1,0 +1,16 @@
+"""The addresses of the pages."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from castcomm import pages
+
+urlpatterns: list[URLPattern] = [
+    path("", pages.home, name="home"),
+    path("inbox/", pages.inbox, name="inbox"),
+    path("chat/", pages.chat, name="chat"),
+    path("chat/<uuid:thread_id>/", pages.chat, name="chat-thread"),
+    path("preferences/", pages.preferences, name="preferences"),
+    path("organization/", pages.choose_organization, name="choose-organization"),
+]
