@@ -1,0 +1,57 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
+
+
+class NotificationsConfig(AppConfig):
+    name = "notifications"
+    verbose_name = "Notifications"
+
+    def ready(self) -> None:
+        from castcomm.common.schedules import register_schedule
+        from castcomm.realtime import sessions, topics
+        from notifications import realtime
+        from notifications.channels.base import channels
+        from notifications.channels.email import EmailChannel
+        from notifications.channels.push import PushChannel
+        from notifications.channels.sms import SmsChannel
+        from notifications.models import Preference
+        from notifications.providers import console  # noqa: F401 - registers itself
+        from notifications.providers.email import smtp  # noqa: F401 - registers itself
+        from notifications.services import catalog
+
+        for channel in (EmailChannel(), SmsChannel(), PushChannel()):
+            channels.register(channel.key, channel)
+
+        def touched(sender: Any, instance: Any, **_signal: Any) -> None:
+            if sender is Preference and instance.user_id is not None:
+                return
+            catalog.touch_catalog(catalog.organization_of(instance))
+
+        for model in (*catalog.CATALOG_MODELS, Preference):
+            post_save.connect(
+                touched, sender=model, weak=False, dispatch_uid=f"catalog-save-{model.__name__}"
+            )
+            post_delete.connect(
+                touched, sender=model, weak=False, dispatch_uid=f"catalog-delete-{model.__name__}"
+            )
+
+        sessions.register_greeting("inbox", realtime.greeting)
+        sessions.register_heads(realtime.greeting)
+        topics.register_kind("user", realtime.INBOX_TOPIC)
+
+        register_schedule(
+            "Deliveries: sweep",
+            task="notifications.tasks.sweep",
+            every=1,
+            queue="urgent",
+            description="Rings for what is due and takes back what dead workers held.",
+        )
+        register_schedule(
+            "Idempotency keys: forget",
+            task="notifications.tasks.forget_idempotent_requests",
+            every=3600,
+            queue="maintenance",
+            description="Deletes answers kept for Idempotency-Key after a day.",
+        )

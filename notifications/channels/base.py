@@ -1,0 +1,47 @@
+"""The contract of a channel that sends through a provider."""
+
+from __future__ import annotations
+
+import abc
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from castcomm.common.registry import Registry
+from notifications.providers.base import EmailMessage, Provider, PushMessage, SmsMessage
+from notifications.rendering.content import ContentFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressed:
+    """What a channel knows of one delivery when it makes the message."""
+
+    delivery_id: str
+    user_id: str
+    email: str
+    phone: str
+
+
+class Channel(abc.ABC):
+    """Makes a provider's message from a content; knows which provider carries it."""
+
+    key: str
+
+    @abc.abstractmethod
+    def compose(
+        self, target: Addressed, content: ContentFacts, context: Mapping[str, Any]
+    ) -> EmailMessage | SmsMessage | PushMessage:
+        """The message to send; raises RenderingError."""
+
+    @abc.abstractmethod
+    def make_provider(self) -> Provider[Any]:
+        """The configured provider, new."""
+
+    @functools.cached_property
+    def provider(self) -> Provider[Any]:
+        """The configured provider of this process."""
+        return self.make_provider()
+
+
+channels: Registry[Channel] = Registry("channel")

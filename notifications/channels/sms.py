@@ -1,0 +1,22 @@
+"""SMS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from notifications.channels.base import Addressed, Channel
+from notifications.providers.base import Provider, SmsMessage, sms_providers
+from notifications.rendering.content import ContentFacts, render_sms
+
+
+class SmsChannel(Channel):
+    key = "sms"
+
+    def compose(self, target: Addressed, content: ContentFacts, context: Mapping[str, Any]) -> SmsMessage:
+        return SmsMessage(delivery_id=target.delivery_id, to=target.phone, text=render_sms(content, context))
+
+    def make_provider(self) -> Provider[SmsMessage]:
+        return sms_providers.get(settings.SMS_PROVIDER)()

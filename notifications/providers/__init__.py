@@ -1,0 +1,1 @@
+"""Those who carry messages outside: one file per provider, behind one contract (``base``)."""

@@ -1,0 +1,32 @@
+"""SMS and push written to the log: for development, where no carrier is configured.
+
+The text itself stays out of the log; a delivery's content can be read in the admin.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from notifications.providers.base import Provider, PushMessage, SmsMessage, push_providers, sms_providers
+
+log = structlog.get_logger(__name__)
+
+
+@sms_providers.add("console")
+class ConsoleSms(Provider[SmsMessage]):
+    key = "console"
+
+    def send(self, message: SmsMessage) -> str:
+        log.info("sms.console", delivery_id=message.delivery_id, to=message.to, characters=len(message.text))
+        return f"console-{message.delivery_id}"
+
+
+@push_providers.add("console")
+class ConsolePush(Provider[PushMessage]):
+    key = "console"
+
+    def send(self, message: PushMessage) -> str:
+        log.info(
+            "push.console", delivery_id=message.delivery_id, user_id=message.user_id, title=message.title
+        )
+        return f"console-{message.delivery_id}"

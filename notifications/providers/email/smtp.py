@@ -1,0 +1,212 @@
+"""Mail over SMTP (RFC 5321), with kept-alive connections and command pipelining (RFC 2920).
+
+Until the final dot of DATA has gone out, a failure means "definitely not sent". From then until the
+server's answer it means "nobody knows". A refusal with 4xx can be tried again, one with 5xx cannot; a
+refused sign-in (535) is the account's trouble, not the mail's, and can be tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import smtplib
+import socket
+import ssl
+import time
+
+from django.conf import settings
+
+from notifications.providers.base import (
+    Ambiguous,
+    EmailMessage,
+    NotSent,
+    Provider,
+    RefusedForGood,
+    email_providers,
+)
+from notifications.providers.email.mime import HeaderInjection, build, dot_stuffed
+
+IDLE_SECONDS = 30.0
+MAILS_PER_CONNECTION = 500
+_TROUBLE = (OSError, smtplib.SMTPException)
+
+
+@email_providers.add("smtp")
+class SmtpProvider(Provider[EmailMessage]):
+    """One SMTP server, as the ``SMTP_*`` settings name it."""
+
+    key = "smtp"
+
+    def __init__(self) -> None:
+        self.concurrency = settings.EMAIL_QUEUE_CONCURRENT
+        self._idle: queue.LifoQueue[_Connection] = queue.LifoQueue()
+
+    def send(self, message: EmailMessage) -> str:
+        try:
+            content = dot_stuffed(build(message))
+        except HeaderInjection as error:
+            raise RefusedForGood(str(error)) from error
+        connection = self._connection()
+        try:
+            connection.transact(message.sender, message.to, content)
+        except BaseException:
+            if connection.usable:
+                self._idle.put(connection)
+            else:
+                connection.close()
+            raise
+        self._idle.put(connection)
+        return message.message_id
+
+    def _connection(self) -> _Connection:
+        """A connection that the server still holds open; raises NotSent when there is none to be had."""
+        while True:
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                return _Connection()
+            if connection.is_fresh():
+                return connection
+            connection.close()
+
+    def close(self) -> None:
+        """Say goodbye on all idle connections."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+
+class _Connection:
+    """A signed-in SMTP session. After an error it is ``usable`` only if the dialogue is in a known state."""
+
+    def __init__(self) -> None:
+        self.usable = True
+        self._sent = 0
+        self._last_used = time.monotonic()
+        try:
+            self._smtp = _open()
+        except smtplib.SMTPAuthenticationError as error:
+            raise NotSent(f"Sign-in refused: {error.smtp_code} {_text(error.smtp_error)}") from error
+        except smtplib.SMTPResponseException as error:
+            raise NotSent(f"{error.smtp_code} {_text(error.smtp_error)}") from error
+        except _TROUBLE as error:
+            raise NotSent(f"No connection: {type(error).__name__}: {error}") from error
+        self._pipelining = self._smtp.has_extn("pipelining")
+
+    def is_fresh(self) -> bool:
+        """Whether it may be used again: not idle for long, not used up, and not closed by the server."""
+        if time.monotonic() - self._last_used > IDLE_SECONDS or self._sent >= MAILS_PER_CONNECTION:
+            return False
+        return not _has_something_to_read(self._smtp.sock)
+
+    def transact(self, sender: str, to: str, content: bytes) -> None:
+        """One mail; raises NotSent, RefusedForGood or Ambiguous."""
+        self.usable = False
+        try:
+            self._offer(*self._commands(sender, to))
+        except _TROUBLE as error:
+            raise NotSent(f"Broke off before the content: {type(error).__name__}: {error}") from error
+        try:
+            self._smtp.send(content)
+            code, answer = self._smtp.getreply()
+        except _TROUBLE as error:
+            raise Ambiguous(f"Broke off after the content: {type(error).__name__}: {error}") from error
+        self.usable = code != 421
+        self._sent += 1
+        self._last_used = time.monotonic()
+        _raise_for(code, answer)
+
+    def _commands(self, sender: str, to: str) -> tuple[str, str]:
+        if to.isascii() and sender.isascii():
+            return f"MAIL FROM:<{sender}>\r\n", f"RCPT TO:<{to}>\r\n"
+        if not self._smtp.has_extn("smtputf8"):
+            self.usable = True
+            raise RefusedForGood("The server does not take addresses beyond ASCII (SMTPUTF8).")
+        return f"MAIL FROM:<{sender}> SMTPUTF8\r\n", f"RCPT TO:<{to}>\r\n"
+
+    def _offer(self, mail: str, rcpt: str) -> None:
+        """MAIL, RCPT and DATA up to the server's 354."""
+        if not self._pipelining:
+            for command in (mail, rcpt, "DATA\r\n"):
+                self._smtp.send(command.encode())
+                code, answer = self._smtp.getreply()
+                if code not in (250, 251, 252, 354):
+                    self._reset()
+                    _raise_for(code, answer)
+            return
+        self._smtp.send((mail + rcpt + "DATA\r\n").encode())
+        replies = [self._smtp.getreply() for _ in range(3)]
+        refused = next((reply for reply in replies[:2] if reply[0] >= 300), None)
+        if replies[2][0] == 354:
+            if refused is None:
+                return
+            # The server opened DATA although nobody is to get it: end it empty. Nothing was sent.
+            self._smtp.send(b".\r\n")
+            self._smtp.getreply()
+        self._reset()
+        _raise_for(*(refused or replies[2]))
+
+    def _reset(self) -> None:
+        code, _ = self._smtp.rset()
+        self.usable = code == 250
+
+    def close(self) -> None:
+        with contextlib.suppress(*_TROUBLE):
+            self._smtp.quit()
+        self._smtp.close()
+
+
+def _open() -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    smtp: smtplib.SMTP
+    if settings.SMTP_SECURE:
+        smtp = smtplib.SMTP_SSL(
+            settings.SMTP_HOST, settings.SMTP_PORT, timeout=settings.SMTP_TIMEOUT, context=context
+        )
+    else:
+        smtp = smtplib.SMTP(settings.SMTP_HOST, settings.SMTP_PORT, timeout=settings.SMTP_TIMEOUT)
+    try:
+        smtp.ehlo()
+        if not settings.SMTP_SECURE and smtp.has_extn("starttls"):
+            smtp.starttls(context=context)
+            smtp.ehlo()
+        elif settings.SMTP_PASSWORD and not settings.SMTP_SECURE:
+            raise NotSent("The server offers no TLS; the password is not sent in the clear.")
+        if settings.SMTP_USER:
+            smtp.login(settings.SMTP_USER, settings.SMTP_PASSWORD)
+        if isinstance(smtp.sock, socket.socket):
+            smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+def _has_something_to_read(sock: socket.socket | None) -> bool:
+    """An idle server has nothing to say but goodbye."""
+    if sock is None:
+        return True
+    sock.setblocking(False)
+    try:
+        return sock.recv(1, socket.MSG_PEEK) is not None if not isinstance(sock, ssl.SSLSocket) else False
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+    finally:
+        sock.settimeout(settings.SMTP_TIMEOUT)
+
+
+def _raise_for(code: int, answer: bytes) -> None:
+    if 200 <= code < 300:
+        return
+    detail = f"{code} {_text(answer)}"
+    if 400 <= code < 500:
+        raise NotSent(detail)
+    if 500 <= code < 600:
+        raise RefusedForGood(detail)
+    raise Ambiguous(f"Unexpected answer: {detail}")
+
+
+def _text(answer: bytes | str) -> str:
+    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer

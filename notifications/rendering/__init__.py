@@ -1,0 +1,1 @@
+"""From a template and plain data to the text of a message."""

@@ -1,0 +1,48 @@
+"""What a template sees besides the data of the call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def person_context(
+    *,
+    user_id: str,
+    email: str,
+    first_name: str,
+    last_name: str,
+    locale: str,
+    time_zone: str,
+    attributes: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The recipient, as ``user``."""
+    return {
+        "id": user_id,
+        "email": email,
+        "first_name": first_name,
+        "last_name": last_name,
+        "name": f"{first_name} {last_name}".strip() or email.split("@", 1)[0],
+        "locale": locale,
+        "time_zone": time_zone,
+        "attributes": attributes,
+    }
+
+
+def message_context(
+    *,
+    data: Mapping[str, Any],
+    user: Mapping[str, Any],
+    organization_name: str,
+    event_key: str,
+    event_name: str,
+    notification_id: str,
+) -> dict[str, Any]:
+    """The whole context; the names beside the data are reserved (``sending`` refuses data that uses them)."""
+    return {
+        **data,
+        "user": user,
+        "organization": {"name": organization_name},
+        "event": {"key": event_key, "name": event_name},
+        "notification_id": notification_id,
+    }

@@ -1,0 +1,187 @@
+"""An organization's event types and published templates, as facts kept in the process.
+
+The snapshot is dropped when ``Organization.catalog_revision`` has moved, which every change of an event type,
+category, template or version does in its own transaction. Readers learn the revision from a query that they
+make anyway.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+
+from accounts.models import Organization
+from notifications.models import Category, EventType, Preference, Template, TemplateContent, TemplateVersion
+from notifications.rendering.content import ContentFacts
+from notifications.services.routing import EventFacts
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFacts:
+    """A template and its published contents by language."""
+
+    id: uuid.UUID
+    key: str
+    contents: Mapping[str, ContentFacts]
+    variables: Mapping[str, Any]
+
+    def content_for(self, locale: str, fallback: str) -> ContentFacts | None:
+        """The best language: exact, without region, the organization's, English, any."""
+        for wanted in (locale, locale.split("-", 1)[0], fallback, fallback.split("-", 1)[0], "en"):
+            if wanted in self.contents:
+                return self.contents[wanted]
+        return next(iter(self.contents.values()), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTypeFacts:
+    """An event type as sending needs it."""
+
+    id: uuid.UUID
+    key: str
+    name: str
+    category_id: uuid.UUID
+    category_key: str
+    template: TemplateFacts | None
+    routing: EventFacts
+    priority: int
+    expires_after: dt.timedelta | None
+    duplicates_allowed: bool
+    notify_on_event: bool
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultSwitch:
+    """An organization's preference for everyone; ``target`` is a category or event type, or None for all."""
+
+    scope: str
+    target: uuid.UUID | None
+    channel: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that one organization can send, as of ``revision``."""
+
+    revision: int
+    event_types: Mapping[str, EventTypeFacts]
+    templates: Mapping[str, TemplateFacts]
+    templates_by_id: Mapping[uuid.UUID, TemplateFacts]
+    event_types_by_id: Mapping[uuid.UUID, EventTypeFacts]
+    switches: tuple[DefaultSwitch, ...]
+
+
+_lock = threading.Lock()
+_kept: dict[uuid.UUID, Catalog] = {}
+
+
+def catalog_of(organization_id: uuid.UUID, *, revision: int | None = None) -> Catalog:
+    """The catalog; with ``revision`` (as just read) no query is made while the snapshot is current."""
+    kept = _kept.get(organization_id)
+    if revision is None:
+        revision = Organization.objects.values_list("catalog_revision", flat=True).get(id=organization_id)
+    if kept is not None and kept.revision == revision:
+        return kept
+    made = _load(organization_id, revision)
+    with _lock:
+        _kept[organization_id] = made
+    return made
+
+
+def touch_catalog(organization_id: uuid.UUID) -> None:
+    """Say that the catalog changed; call it in the transaction of the change."""
+    Organization.objects.filter(id=organization_id).update(catalog_revision=models.F("catalog_revision") + 1)
+
+
+def _load(organization_id: uuid.UUID, revision: int) -> Catalog:
+    by_template: dict[uuid.UUID, dict[str, ContentFacts]] = {}
+    published = TemplateContent.objects.filter(
+        version__status="published", version__template__organization_id=organization_id
+    ).select_related("version")
+    for row in published:
+        by_template.setdefault(row.version.template_id, {})[row.locale] = content_facts(row)
+    templates = {
+        row.id: TemplateFacts(row.id, row.key, by_template.get(row.id, {}), row.variables)
+        for row in Template.objects.for_organization(organization_id).filter(kind="message")
+    }
+    event_types = [
+        _event_type_facts(row, templates)
+        for row in EventType.objects.for_organization(organization_id).select_related("category")
+    ]
+    return Catalog(
+        revision,
+        {facts.key: facts for facts in event_types},
+        {facts.key: facts for facts in templates.values()},
+        templates,
+        {facts.id: facts for facts in event_types},
+        tuple(
+            DefaultSwitch(row.scope, row.event_type_id or row.category_id, row.channel, row.enabled)
+            for row in Preference.objects.for_organization(organization_id).filter(user=None)
+        ),
+    )
+
+
+def content_facts(row: TemplateContent) -> ContentFacts:
+    """A stored content as facts."""
+    return ContentFacts(
+        version_id=str(row.version_id),
+        locale=row.locale,
+        subject=row.subject,
+        mjml=row.mjml,
+        html=row.compiled_html,
+        text=row.compiled_text,
+        sms=row.sms,
+        push_title=row.push_title,
+        push_body=row.push_body,
+        in_app_title=row.in_app_title,
+        in_app_body=row.in_app_body,
+        action_url=row.action_url,
+    )
+
+
+def _event_type_facts(row: EventType, templates: Mapping[uuid.UUID, TemplateFacts]) -> EventTypeFacts:
+    return EventTypeFacts(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        category_id=row.category_id,
+        category_key=row.category.key,
+        template=templates.get(row.template_id) if row.template_id else None,
+        routing=EventFacts(
+            channels=tuple(row.channels),
+            is_critical=row.is_critical,
+            quiet_hours_policy=row.quiet_hours_policy,
+        ),
+        priority=row.priority,
+        expires_after=row.expires_after,
+        duplicates_allowed=row.duplicates_allowed,
+        notify_on_event=row.notify_on_event,
+        is_active=row.is_active,
+    )
+
+
+CATALOG_MODELS: tuple[type[models.Model], ...] = (
+    Category,
+    EventType,
+    Template,
+    TemplateVersion,
+    TemplateContent,
+)
+
+
+def organization_of(row: models.Model) -> uuid.UUID:
+    """The organization whose catalog ``row`` is part of."""
+    if isinstance(row, TemplateContent):
+        return row.version.template.organization_id
+    if isinstance(row, TemplateVersion):
+        return row.template.organization_id
+    organization_id: uuid.UUID = row.organization_id  # type: ignore[attr-defined]
+    return organization_id

@@ -1,0 +1,113 @@
+"""What staff and callers may do with a delivery that has not gone out, or that failed."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F
+
+from accounts.models import Organization
+from castcomm.common.clock import now as current_time
+from castcomm.common.errors import Conflict, NotFound
+from notifications.models import Delivery, FanoutChunk, Notification, NotificationRequest, RequestStatus
+from notifications.services import doorbell
+from notifications.vocabulary import CANCELLABLE, REQUEUABLE, Channel, DeliveryStatus, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What a cancel really stopped, and what was already on its way."""
+
+    stopped: list[str]
+    too_late: list[str]
+
+
+def cancel_notification(*, organization: Organization, notification_id: uuid.UUID) -> Cancelled:
+    """Stop what has not gone out; raises NotFound, or Conflict when nothing could be stopped any more."""
+    with transaction.atomic():
+        found = (
+            Notification.objects.for_organization(organization)
+            .select_for_update()
+            .filter(id=notification_id)
+            .first()
+        )
+        if found is None:
+            raise NotFound("There is no such notification.")
+        result = _cancel_deliveries(found)
+        if not result.stopped:
+            raise Conflict("Nothing of it can be stopped any more.", code="too_late")
+        found.cancelled_at = current_time()
+        found.save(update_fields=["cancelled_at"])
+    return result
+
+
+def _cancel_deliveries(notification: Notification) -> Cancelled:
+    rows = list(notification.deliveries.select_for_update().order_by("channel"))
+    waiting = [row for row in rows if row.status in CANCELLABLE]
+    Delivery.objects.filter(id__in=[row.id for row in waiting]).update(
+        status=DeliveryStatus.CANCELLED, reason=Reason.CANCELLED, settled_at=current_time()
+    )
+    stopped = {row.id for row in waiting}
+    quiet = (DeliveryStatus.SUPPRESSED, DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.DEAD)
+    late = [row.channel for row in rows if row.id not in stopped and row.status not in quiet]
+    return Cancelled([row.channel for row in waiting], late)
+
+
+def cancel_request(*, organization: Organization, request_id: uuid.UUID) -> int:
+    """Stop everything of one call that has not gone out; returns how many deliveries were stopped."""
+    with transaction.atomic():
+        request = (
+            NotificationRequest.objects.for_organization(organization)
+            .select_for_update()
+            .filter(id=request_id)
+            .first()
+        )
+        if request is None:
+            raise NotFound("There is no such request.")
+        FanoutChunk.objects.filter(request=request).delete()
+        waiting = Delivery.objects.filter(notification__request=request, status__in=CANCELLABLE)
+        stopped = waiting.update(
+            status=DeliveryStatus.CANCELLED, reason=Reason.CANCELLED, settled_at=current_time()
+        )
+        request.status = RequestStatus.CANCELLED
+        request.save(update_fields=["status"])
+    return stopped
+
+
+def retry_notification(*, organization: Organization, notification_id: uuid.UUID) -> list[str]:
+    """Put failed, dead and unknown deliveries back into the queue; returns their channels.
+
+    Raises NotFound, or Conflict when there is nothing to retry.
+    """
+    rows = Delivery.objects.for_organization(organization).filter(notification_id=notification_id)
+    if not rows.exists():
+        raise NotFound("There is no such notification.")
+    requeued = requeue(list(rows.filter(status__in=REQUEUABLE).values_list("id", flat=True)))
+    if not requeued:
+        raise Conflict("Nothing of it has failed.", code="nothing_to_retry")
+    return [channel for _, channel in requeued]
+
+
+def requeue(delivery_ids: list[uuid.UUID]) -> list[tuple[uuid.UUID, str]]:
+    """Make these deliveries due now with fresh attempts, where they may be; returns (id, channel)."""
+    with transaction.atomic():
+        rows = list(
+            Delivery.objects.select_for_update(of=("self",))
+            .filter(id__in=delivery_ids, status__in=REQUEUABLE, notification__cancelled_at=None)
+            .order_by("id")
+        )
+        Delivery.objects.filter(id__in=[row.id for row in rows]).update(
+            status=DeliveryStatus.PENDING,
+            reason=Reason.RETRYING,
+            due_at=current_time(),
+            settled_at=None,
+            error="",
+            attempts_forgiven=F("attempt_count"),
+        )
+        pairs = {(row.channel, row.priority) for row in rows}
+        transaction.on_commit(
+            lambda: [doorbell.ring(channel, priority) for channel, priority in sorted(pairs)]
+        )
+    return [(row.id, str(Channel(row.channel))) for row in rows]

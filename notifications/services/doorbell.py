@@ -1,0 +1,69 @@
+"""The doorbell: tells workers that something is due. Losing a ring loses time, never a message.
+
+Rings are deduplicated in Redis: while one waits to be heard, more would say nothing new. If Redis is away or
+frozen the bell stays silent for a moment and the sweep, which looks into PostgreSQL, finds what is due.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+
+import redis
+import structlog
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+from castcomm.celery import app
+from notifications.vocabulary import Priority
+
+log = structlog.get_logger(__name__)
+
+RING_LASTS = 5_000  # milliseconds; then it is rung again, should the first have been lost
+SILENCE = 2.0  # seconds without trying after Redis failed
+_silent_until = 0.0
+
+
+@functools.cache
+def client() -> redis.Redis:
+    """This process's connection pool to Redis, with time-outs so that a frozen server holds no thread."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=settings.REDIS_SOCKET_TIMEOUT,
+        socket_connect_timeout=settings.REDIS_SOCKET_TIMEOUT,
+    )
+
+
+def ring(channel: str, priority: int) -> None:
+    """Ask a worker to drain ``channel`` at ``priority``; never raises for a missing Redis."""
+    queue = Priority(priority).key
+    _ring(f"{channel}:{queue}", "notifications.tasks.drain", (channel, priority), queue)
+
+
+def ring_fanout() -> None:
+    """Ask a worker to turn chunks of large audiences into notifications."""
+    _ring("fanout", "notifications.tasks.run_fanout", (), "normal")
+
+
+def heard(name: str) -> None:
+    """The worker is about to look: a ring from now on is news again."""
+    try:
+        client().delete(_key(name))
+    except redis.RedisError as error:
+        log.warning("doorbell.redis_away", error=str(error))
+
+
+def _key(name: str) -> str:
+    return f"{settings.REDIS_PREFIX}:bell:{name}"
+
+
+def _ring(name: str, task: str, arguments: tuple[object, ...], queue: str) -> None:
+    global _silent_until  # noqa: PLW0603
+    if time.monotonic() < _silent_until:
+        return
+    try:
+        if client().set(_key(name), b"1", nx=True, px=RING_LASTS):
+            app.send_task(task, args=arguments, queue=queue, retry=False)
+    except (redis.RedisError, OperationalError) as error:
+        _silent_until = time.monotonic() + SILENCE
+        log.warning("doorbell.redis_away", error=str(error))

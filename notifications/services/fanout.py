@@ -1,0 +1,162 @@
+"""Large audiences: accepted as chunks in one transaction, turned into notifications by workers.
+
+A chunk is claimed with a lease, written and deleted in one transaction: a worker that dies leaves it to the
+next one, and nobody is notified twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+
+from accounts.models import Membership
+from castcomm.common.clock import now as current_time
+from castcomm.common.errors import InvalidInput
+from notifications.models import FanoutChunk, Notification, NotificationRequest, RequestStatus
+from notifications.services import doorbell, ledger
+from notifications.services.catalog import catalog_of
+from notifications.services.planning import Message, literal, plan
+from notifications.services.recipients import Person, Reference, load_people
+
+CHUNK = 500
+
+
+def accept(
+    message: Message, references: Sequence[Reference], *, data: str, content: Mapping[str, str] | None
+) -> uuid.UUID | None:
+    """Store the request and its chunks; None when its idempotency key was used before."""
+    unique = _unique(references)
+    _check_members(message.organization_id, unique)
+    with transaction.atomic():
+        if not ledger.write_request(message, data=data, content=content, recipient_count=len(unique)):
+            return None
+        FanoutChunk.objects.bulk_create(
+            FanoutChunk(
+                request_id=message.request_id,
+                position=start // CHUNK,
+                recipients=[_stored(ref) for ref in unique[start : start + CHUNK]],
+            )
+            for start in range(0, len(unique), CHUNK)
+        )
+        transaction.on_commit(doorbell.ring_fanout)
+    return message.request_id
+
+
+def _unique(references: Sequence[Reference]) -> list[Reference]:
+    seen: dict[str, Reference] = {}
+    for ref in references:
+        seen.setdefault(str(ref.user_id or ref.email or ref.phone), ref)
+    return list(seen.values())
+
+
+def _check_members(organization_id: uuid.UUID, references: Sequence[Reference]) -> None:
+    """Refuse the whole call when an id is no member's: later there is nobody left to tell."""
+    known = _members_among(organization_id, references)
+    for ref in references:
+        if ref.user_id and ref.user_id not in known:
+            raise InvalidInput(
+                f"No active member has the id {ref.user_id}.",
+                attr=f"recipients.{ref.position}",
+                code="unknown_recipient",
+            )
+
+
+def _members_among(organization_id: uuid.UUID, references: Sequence[Reference]) -> set[uuid.UUID]:
+    ids = {ref.user_id for ref in references if ref.user_id}
+    active = Membership.objects.for_organization(organization_id).filter(is_active=True, user__is_active=True)
+    return set(active.filter(user_id__in=ids).values_list("user_id", flat=True))
+
+
+def _stored(ref: Reference) -> dict[str, str]:
+    if ref.user_id:
+        return {"user": str(ref.user_id)}
+    return {"email": ref.email} if ref.email else {"phone": ref.phone}
+
+
+def _restored(position: int, stored: Mapping[str, str]) -> Reference:
+    user = stored.get("user")
+    return Reference(
+        position,
+        user_id=uuid.UUID(user) if user else None,
+        email=stored.get("email", ""),
+        phone=stored.get("phone", ""),
+    )
+
+
+def run(*, budget: dt.timedelta = dt.timedelta(seconds=20)) -> int:
+    """Write waiting chunks until there are none or the time is up; returns how many were written."""
+    done = 0
+    ends = current_time() + budget
+    while current_time() < ends:
+        if not _run_one():
+            return done
+        done += 1
+    doorbell.ring_fanout()
+    return done
+
+
+def _run_one() -> bool:
+    """Write the oldest chunk that nobody holds, in one transaction."""
+    with transaction.atomic():
+        chunk = (
+            FanoutChunk.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("request")
+            .order_by("created_at", "position")
+            .first()
+        )
+        if chunk is None:
+            return False
+        request = chunk.request
+        if request.status == RequestStatus.FANNING_OUT:
+            _write_chunk(chunk, request)
+        chunk.delete()
+        if not FanoutChunk.objects.filter(request=request).exists():
+            NotificationRequest.objects.filter(id=request.id, status=RequestStatus.FANNING_OUT).update(
+                status=RequestStatus.DONE
+            )
+    return True
+
+
+def _write_chunk(chunk: FanoutChunk, request: NotificationRequest) -> None:
+    references = [_restored(position, stored) for position, stored in enumerate(chunk.recipients)]
+    references = _without_left(request.organization_id, references)
+    if not references:
+        return
+    facts, people = load_people(request.organization_id, references)
+    catalog = catalog_of(request.organization_id, revision=facts.catalog_revision)
+    message = Message(
+        request_id=request.id,
+        organization_id=request.organization_id,
+        event_type=catalog.event_types_by_id[request.event_type_id],
+        template=catalog.templates_by_id.get(request.template_id) if request.template_id else None,
+        literal=literal(request.content) if request.template_id is None else None,
+        data=request.data,
+        channels=tuple(request.channels) if request.channels else None,
+        priority=request.priority,
+        critical=request.critical,
+        scheduled_for=request.scheduled_for,
+        source=request.source,
+        idempotency_key="",
+        now=current_time(),
+    )
+    people = _without_reached(request, people)
+    if people:
+        ledger.write_notifications(message, plan(message, people=people, organization=facts, catalog=catalog))
+
+
+def _without_left(organization_id: uuid.UUID, references: list[Reference]) -> list[Reference]:
+    """Who has left the organization since the call is not sent to."""
+    members = _members_among(organization_id, references)
+    return [ref for ref in references if ref.user_id is None or ref.user_id in members]
+
+
+def _without_reached(request: NotificationRequest, people: list[Person]) -> list[Person]:
+    """An address and an id in different chunks can be the same person, who gets it once."""
+    ids = [person.user_id for person in people if person.user_id]
+    reached = set(
+        Notification.objects.filter(request=request, user_id__in=ids).values_list("user_id", flat=True)
+    )
+    return [person for person in people if person.user_id is None or person.user_id not in reached]

@@ -1,0 +1,241 @@
+"""The outbox's statements: claim, start, settle, rescue.
+
+Each is one round trip and safe under any number of workers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from castcomm.common import sql
+from castcomm.common.ids import new_id
+from notifications.vocabulary import DeliveryStatus, Outcome, Reason
+
+# The organizations that have something waiting are found by skipping from one to the next in the index;
+# then each gives its oldest due rows. A flood from one organization leaves room for the others.
+_WAITING_ORGANIZATIONS = """
+WITH RECURSIVE waiting AS (
+  (SELECT organization_id FROM notifications_delivery
+    WHERE channel = %(channel)s AND priority = %(priority)s AND status IN ('pending', 'deferred')
+    ORDER BY organization_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT d.organization_id FROM notifications_delivery d
+           WHERE d.channel = %(channel)s AND d.priority = %(priority)s AND d.status IN ('pending', 'deferred')
+             AND d.organization_id > waiting.organization_id
+           ORDER BY d.organization_id LIMIT 1)
+    FROM waiting WHERE waiting.organization_id IS NOT NULL
+)"""
+
+_CLAIM = (  # noqa: S608 - constants only
+    _WAITING_ORGANIZATIONS
+    + """,
+share AS (
+  SELECT greatest(1, %(limit)s / greatest(1, count(*)))::int AS rows FROM waiting WHERE organization_id IS NOT NULL
+),
+claimed AS (
+  SELECT due.id FROM waiting, share, LATERAL (
+    SELECT d.id FROM notifications_delivery d
+     WHERE d.channel = %(channel)s AND d.priority = %(priority)s AND d.organization_id = waiting.organization_id
+       AND d.status IN ('pending', 'deferred') AND d.due_at <= %(now)s
+     ORDER BY d.due_at LIMIT share.rows FOR UPDATE SKIP LOCKED
+  ) due WHERE waiting.organization_id IS NOT NULL LIMIT %(limit)s
+)
+UPDATE notifications_delivery d
+   SET status = 'sending', lease_until = %(lease)s, lease_token = %(token)s
+  FROM claimed WHERE d.id = claimed.id
+RETURNING d.id
+"""
+)
+
+_DUE = """
+SELECT c.channel, p.priority
+  FROM unnest(%s::text[]) AS c(channel), generate_series(0, 3) AS p(priority)
+ WHERE EXISTS (SELECT 1 FROM notifications_delivery d
+                WHERE d.channel = c.channel AND d.priority = p.priority AND d.status IN ('pending', 'deferred')
+                  AND d.due_at <= %s)
+"""
+
+_DETAILS = """
+SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
+       n.expires_at, n.cancelled_at, r.id, r.organization_id, r.event_type_id, r.template_id,
+       o.name, o.locale, o.catalog_revision,
+       u.email, u.phone, u.first_name, u.last_name, u.locale, u.time_zone, u.attributes::text,
+       u.is_active AND m.is_active,
+       EXISTS (SELECT 1 FROM notifications_suppression s
+                WHERE s.organization_id = d.organization_id AND s.channel = d.channel
+                  AND s.address_index = CASE WHEN d.address_index <> '' THEN d.address_index
+                                             WHEN d.channel = 'sms' THEN u.phone_index ELSE u.email_index END
+                  AND (s.expires_at IS NULL OR s.expires_at > now()))
+  FROM notifications_delivery d
+  JOIN notifications_notification n ON n.id = d.notification_id
+  JOIN notifications_notificationrequest r ON r.id = n.request_id
+  JOIN accounts_organization o ON o.id = d.organization_id
+  LEFT JOIN accounts_user u ON u.id = n.user_id
+  LEFT JOIN accounts_membership m ON m.organization_id = d.organization_id AND m.user_id = n.user_id
+ WHERE d.id = ANY(%s)
+"""
+
+_REQUESTS = "SELECT id, data::text, content::text FROM notifications_notificationrequest WHERE id = ANY(%s)"
+
+_START = """
+INSERT INTO notifications_deliveryattempt
+  (id, delivery_id, number, provider, started_at, outcome, detail, provider_message_id)
+SELECT a.id, a.delivery_id, a.number, %s, %s, '', '', ''
+  FROM unnest(%s::uuid[], %s::uuid[], %s::smallint[]) AS a(id, delivery_id, number)
+"""
+
+_EXTEND = """
+UPDATE notifications_delivery SET lease_until = %s
+ WHERE id = ANY(%s) AND status = 'sending' AND lease_token = %s RETURNING id
+"""
+
+_SETTLE = """
+WITH settled AS (
+  SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::smallint[], %s::text[],
+                       %s::text[], %s::text[], %s::uuid[])
+    AS s(id, attempt_id, status, reason, due_at, attempts, outcome, error, provider_message_id, version_id)
+),
+attempted AS (
+  UPDATE notifications_deliveryattempt a
+     SET finished_at = %s, outcome = s.outcome, detail = s.error, provider_message_id = s.provider_message_id
+    FROM settled s WHERE a.id = s.attempt_id
+)
+UPDATE notifications_delivery d
+   SET status = s.status, reason = s.reason, due_at = coalesce(s.due_at, d.due_at), attempt_count = s.attempts,
+       error = s.error, provider = %s, provider_message_id = s.provider_message_id,
+       template_version_id = coalesce(s.version_id, d.template_version_id),
+       sent_at = CASE WHEN s.status = 'sent' THEN %s ELSE d.sent_at END,
+       settled_at = CASE WHEN s.status = 'pending' THEN NULL ELSE %s END,
+       lease_until = NULL, lease_token = NULL
+  FROM settled s WHERE d.id = s.id AND d.lease_token = %s
+"""
+
+_RESCUE = """
+WITH lost AS (
+  SELECT d.id, d.attempt_count, t.duplicates_allowed,
+         (SELECT a.id FROM notifications_deliveryattempt a
+           WHERE a.delivery_id = d.id AND a.finished_at IS NULL LIMIT 1) AS open_attempt
+    FROM notifications_delivery d
+    JOIN notifications_notification n ON n.id = d.notification_id
+    JOIN notifications_eventtype t ON t.id = n.event_type_id
+   WHERE d.status = 'sending' AND d.lease_until < %(now)s
+   ORDER BY d.lease_until LIMIT 1000 FOR UPDATE OF d SKIP LOCKED
+),
+closed AS (
+  UPDATE notifications_deliveryattempt a SET finished_at = %(now)s, outcome = 'unknown', detail = 'The worker died.'
+    FROM lost WHERE a.id = lost.open_attempt
+)
+UPDATE notifications_delivery d
+   SET status = CASE WHEN lost.open_attempt IS NULL OR lost.duplicates_allowed THEN 'pending' ELSE 'unknown' END,
+       reason = CASE WHEN lost.open_attempt IS NULL THEN d.decision->>'reason' ELSE 'worker_lost' END,
+       attempt_count = lost.attempt_count + CASE WHEN lost.open_attempt IS NULL THEN 0 ELSE 1 END,
+       settled_at = CASE WHEN lost.open_attempt IS NULL OR lost.duplicates_allowed THEN NULL ELSE %(now)s END,
+       lease_until = NULL, lease_token = NULL
+  FROM lost WHERE d.id = lost.id
+RETURNING d.channel, d.priority, d.status
+"""
+
+
+@dataclass(slots=True)
+class Settled:
+    """How one delivery ended (or when it is to be tried again: ``status`` pending and ``due_at``)."""
+
+    delivery_id: uuid.UUID
+    status: DeliveryStatus
+    reason: Reason
+    attempts: int
+    attempt_id: uuid.UUID | None = None
+    due_at: dt.datetime | None = None
+    outcome: Outcome | None = None
+    error: str = ""
+    provider_message_id: str = ""
+    version_id: uuid.UUID | None = None
+
+
+@dataclass(slots=True)
+class Lease:
+    """A claim on a batch: who holds it, and until when (UTC)."""
+
+    token: uuid.UUID
+    until: dt.datetime
+
+
+def claim(channel: str, priority: int, *, now: dt.datetime, limit: int) -> tuple[Lease, list[uuid.UUID]]:
+    """Take up to ``limit`` due deliveries, fairly between organizations; nobody else gets them meanwhile."""
+    lease = Lease(new_id(), now + settings.DELIVERY_LEASE)
+    rows = sql.run(
+        _CLAIM,
+        {
+            "channel": channel,
+            "priority": priority,
+            "now": now,
+            "limit": limit,
+            "lease": lease.until,
+            "token": lease.token,
+        },
+    )
+    return lease, [row[0] for row in rows]
+
+
+def details(delivery_ids: Sequence[uuid.UUID]) -> list[tuple[Any, ...]]:
+    """What is needed to send each delivery (the columns of ``_DETAILS``)."""
+    return sql.run(_DETAILS, (list(delivery_ids),))
+
+
+def request_texts(request_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str | None]]:
+    """Data and content of requests, each as JSON text: a request with 500 recipients is read once."""
+    return {id_: (data, content) for id_, data, content in sql.run(_REQUESTS, (list(request_ids),))}
+
+
+def due_pairs(channels: Sequence[str], *, now: dt.datetime) -> list[tuple[str, int]]:
+    """The (channel, priority) pairs for which something is due."""
+    return [(row[0], row[1]) for row in sql.run(_DUE, (list(channels), now))]
+
+
+def start(
+    delivery_ids: Sequence[uuid.UUID], numbers: Sequence[int], *, provider: str, now: dt.datetime
+) -> list[uuid.UUID]:
+    """Write down that these attempts begin; returns their ids in order. The sending comes after this."""
+    ids = [new_id() for _ in delivery_ids]
+    sql.run(_START, (provider, now, ids, list(delivery_ids), list(numbers)))
+    return ids
+
+
+def extend(lease: Lease, delivery_ids: Sequence[uuid.UUID], *, now: dt.datetime) -> set[uuid.UUID]:
+    """Renew the lease of these deliveries; returns those that are still ours."""
+    until = now + settings.DELIVERY_LEASE
+    return {row[0] for row in sql.run(_EXTEND, (until, list(delivery_ids), lease.token))}
+
+
+def settle(lease: Lease, settled: Sequence[Settled], *, provider: str, now: dt.datetime) -> None:
+    """Record how deliveries and their attempts ended, all in one statement."""
+    if not settled:
+        return
+    columns = (
+        [one.delivery_id for one in settled],
+        [one.attempt_id for one in settled],
+        [one.status.value for one in settled],
+        [one.reason.value for one in settled],
+        [one.due_at for one in settled],
+        [one.attempts for one in settled],
+        [one.outcome.value if one.outcome else "" for one in settled],
+        [one.error for one in settled],
+        [one.provider_message_id for one in settled],
+        [one.version_id for one in settled],
+    )
+    sql.run(_SETTLE, (*columns, now, provider, now, now, lease.token))
+
+
+def rescue(*, now: dt.datetime) -> list[tuple[str, int, str]]:
+    """Take back what dead workers held: (channel, priority, new status) of each.
+
+    Without an attempt it is simply due again. With one, nobody knows whether it was sent: it is parked as
+    ``unknown``, unless its event type says that rather twice than never.
+    """
+    return [(row[0], row[1], row[2]) for row in sql.run(_RESCUE, {"now": now})]

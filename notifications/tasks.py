@@ -1,0 +1,33 @@
+"""Celery's side: tasks only call a service. Arguments are plain values, so that old messages stay readable."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from castcomm.common.api.idempotency import forget_old_requests
+from notifications.services import dispatch, doorbell, fanout
+
+
+@shared_task(name="notifications.tasks.drain")
+def drain(channel: str, priority: int) -> int:
+    """Send what is due on one channel at one priority."""
+    return dispatch.drain(channel, priority)
+
+
+@shared_task(name="notifications.tasks.run_fanout")
+def run_fanout() -> int:
+    """Turn chunks of large audiences into notifications."""
+    doorbell.heard("fanout")
+    return fanout.run()
+
+
+@shared_task(name="notifications.tasks.sweep")
+def sweep() -> int:
+    """Find what is due although nobody rang, and what dead workers held."""
+    return dispatch.sweep()
+
+
+@shared_task(name="notifications.tasks.forget_idempotent_requests")
+def forget_idempotent_requests() -> int:
+    """Delete answers kept for ``Idempotency-Key`` that are older than a day."""
+    return forget_old_requests()

@@ -1,0 +1,97 @@
+"""The words of the notification system, in one place: channels, priorities, states, reasons."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Channel(models.TextChoices):
+    """Where a notification can reach a person."""
+
+    IN_APP = "in_app", "In-app"
+    EMAIL = "email", "E-mail"
+    SMS = "sms", "SMS"
+    PUSH = "push", "Push"
+
+
+class Priority(models.IntegerChoices):
+    """Each priority has its own queue; a lower number goes first."""
+
+    URGENT = 0, "Urgent"
+    HIGH = 1, "High"
+    NORMAL = 2, "Normal"
+    LOW = 3, "Low"
+
+    @property
+    def key(self) -> str:
+        """The word of the API and the name of the Celery queue."""
+        return self.name.lower()
+
+    @classmethod
+    def from_key(cls, key: str) -> Priority:
+        """The priority that ``key`` names; raises KeyError."""
+        return _PRIORITIES[key]
+
+
+_PRIORITIES = {priority.key: priority for priority in Priority}
+
+
+class DeliveryStatus(models.TextChoices):
+    """The life of one delivery. It only ever moves forward (see ``RANK``)."""
+
+    PENDING = "pending", "Pending"
+    DEFERRED = "deferred", "Deferred"
+    SENDING = "sending", "Sending"
+    UNKNOWN = "unknown", "Unknown"
+    SENT = "sent", "Sent"
+    DELIVERED = "delivered", "Delivered"
+    OPENED = "opened", "Opened"
+    CLICKED = "clicked", "Clicked"
+    BOUNCED = "bounced", "Bounced"
+    COMPLAINED = "complained", "Complained"
+    FAILED = "failed", "Failed"
+    SUPPRESSED = "suppressed", "Suppressed"
+    CANCELLED = "cancelled", "Cancelled"
+    DEAD = "dead", "Dead letter"
+
+
+WAITING = (DeliveryStatus.PENDING, DeliveryStatus.DEFERRED)
+CANCELLABLE = WAITING
+REQUEUABLE = (DeliveryStatus.FAILED, DeliveryStatus.DEAD, DeliveryStatus.UNKNOWN)
+
+
+class Outcome(models.TextChoices):
+    """What one provider call came to; the classifier that every provider shares gives one of these."""
+
+    SENT = "sent", "Accepted by the provider"
+    NOT_SENT = "not_sent", "Definitely not sent"
+    UNKNOWN = "unknown", "Nobody knows"
+    PERMANENT = "permanent", "Refused for good"
+
+
+class Reason(models.TextChoices):
+    """Why a channel was or was not used: the codes that *explain* turns into sentences."""
+
+    DEFAULT = "default", "The event type sends on this channel by default."
+    REQUESTED = "requested", "The caller asked for this channel."
+    CRITICAL = "critical", "The event type is critical: preferences and quiet hours do not hold it back."
+    PREFERRED = "preferred", "The person turned this channel on."
+    NOT_REQUESTED = "not_requested", "Neither the event type nor the caller uses this channel."
+    PREFERENCE = "preference", "The person turned this off."
+    QUIET_HOURS = "quiet_hours", "The person's quiet hours: it waits until they end."
+    QUIET_HOURS_DROP = "quiet_hours_drop", "The person's quiet hours, and this event type does not wait."
+    SCHEDULED = "scheduled", "The caller asked for a later time."
+    SUPPRESSION = "suppression", "The address is on the suppression list."
+    NO_ADDRESS = "no_address", "The person has no address for this channel."
+    NO_TEMPLATE = "no_template", "There is no published content for this channel."
+    RENDERING = "rendering", "The template could not be rendered."
+    EXPIRED = "expired", "It expired before it could be sent."
+    CANCELLED = "cancelled", "It was cancelled."
+    ACCEPTED = "accepted", "The provider accepted it."
+    IN_INBOX = "in_inbox", "It is in the person's inbox."
+    REFUSED = "refused", "The provider refused it for good."
+    RETRYING = "retrying", "The provider did not take it; it will be tried again."
+    EXHAUSTED = "exhausted", "It was tried as often as allowed."
+    AMBIGUOUS = "ambiguous", "The provider hung or broke off: it may or may not have arrived."
+    WORKER_LOST = "worker_lost", "The worker died after the attempt began: it may or may not have arrived."
+    RECIPIENT_INACTIVE = "recipient_inactive", "The person is no longer active in this organization."
