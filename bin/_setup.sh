@@ -66,9 +66,9 @@ _install() {
   if [ -f "$stamp" ] && [ "$(<"$stamp")" = "$(<"$file")" ]; then
     return
   fi
-  say "Installing the packages of $file (once, and after it changes) …"
+  say "Installing the packages of $file (once, and after it changes; a minute or two) …"
   if ! { _may_use_uv && uv pip install --quiet --python "$PYTHON_IN_VENV" -r "$file"; }; then
-    "$PYTHON_IN_VENV" -m pip install --quiet --disable-pip-version-check --no-input -r "$file" ||
+    "$PYTHON_IN_VENV" -m pip install -qq --disable-pip-version-check --no-input -r "$file" ||
       fail "The packages of $file could not be installed; pip's message is above."
   fi
   cp -- "$file" "$stamp"

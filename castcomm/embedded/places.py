@@ -59,12 +59,17 @@ def find_places(checkout: Path) -> Places:
         )
     if os.geteuid() != 0:
         return Places(checkout, var, var, None)
-    account = unprivileged_account()
+    account = _account_beside_root(var)
     home = var if reachable(var, account) else _private_home(var, account)
     return Places(checkout, var, home, account)
 
 
-def unprivileged_account() -> Account:
+def _account_beside_root(var: Path) -> Account:
+    """In an ordinary user's checkout that user, whose data may be there already; elsewhere nobody."""
+    with contextlib.suppress(KeyError):
+        entry = pwd.getpwuid(var.stat().st_uid)
+        if entry.pw_uid != 0:
+            return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
     for name in _ACCOUNTS:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)

@@ -159,6 +159,11 @@ class EmbeddedServer(ABC):
             state: dict[str, Any] = json.loads((self.folder / "server.json").read_text())
         except FileNotFoundError:
             return {}
+        except PermissionError as error:
+            raise EmbeddedError(
+                f"{self.folder} was made by another user, perhaps by root. Start CastComm as that user, or "
+                "remove the folder (and the demo data in it) for a fresh start."
+            ) from error
         except (OSError, ValueError) as error:
             raise EmbeddedError(f"{self.folder / 'server.json'} cannot be read: {error}") from error
         return state
