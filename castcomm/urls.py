@@ -6,11 +6,26 @@ from allauth.account.decorators import secure_admin_login
 from csp.decorators import csp_update
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 # Whoever signs in to the admin does it through allauth, so that its second factor holds there too.
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+@extend_schema(exclude=True)
+@api_view(["GET", "POST", "PUT", "PATCH", "DELETE"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+def unknown_address(request: Request, address: str) -> Response:
+    raise NotFound(f"There is nothing at /api/v1/{address}.")
+
 
 # Swagger's page carries one inline style sheet.
 documentation = csp_update({"style-src": ["'unsafe-inline'"]})(
@@ -28,4 +43,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("notifications.api.urls")),
     path("api/v1/", include("messaging.api.urls")),
     path("api/v1/", include("workflows.api.urls")),
+    # Last: what no app has answers in the API's error shape.
+    path("api/v1/<path:address>", unknown_address, name="unknown-address"),
 ]

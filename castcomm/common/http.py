@@ -94,6 +94,9 @@ def request(
             )
             with response:
                 content = _read(response, max_bytes)
+            if watchdog.fired:
+                # Cut off in the middle, an answer may look whole.
+                raise TimeoutError
             return Answer(response.status_code, dict(response.headers), content)
     except InvalidIPAddress as error:
         raise RequestFailed(
