@@ -192,10 +192,10 @@ async def _answer(connection: Connection, message: dict[str, Any]) -> None:
     frame_id: str | None = None
     try:
         wait = connection.rate.wait()
-        if wait:
-            raise RateLimited("Too many events.", retry_after=wait)
         frame = _read(message)
         frame_id = frame.id
+        if wait:
+            raise RateLimited("Too many events.", retry_after=wait)
         handler = find_handler(frame.event, inbox=connection.inbox)
         if handler is None:
             raise InvalidInput(f"There is no event {frame.event!r} here.", attr="event", code="unknown_event")
