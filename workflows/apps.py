@@ -1,0 +1,20 @@
+from django.apps import AppConfig
+
+
+class WorkflowsConfig(AppConfig):
+    name = "workflows"
+    verbose_name = "Workflows"
+
+    def ready(self) -> None:
+        from castcomm.common.schedules import register_schedule
+        from workflows import doorbell, subscribers  # noqa: F401
+        from workflows.steps.base import load_step_types
+
+        load_step_types()
+        register_schedule(
+            "workflows: run due steps",
+            task=doorbell.TICK,
+            every=1,
+            queue=doorbell.QUEUE,
+            description="Runs the workflow steps whose time has come.",
+        )

@@ -1,0 +1,1 @@
+"""The engine: claims due steps, runs them, records what came of it."""

@@ -1,0 +1,85 @@
+"""Who runs which step: conditional claims with a lease, so that a dead worker's steps come back.
+
+Steps are claimed in batches. When a worker dies, every step of its batch is a suspect; suspects are run one
+at a time from then on, so that the guilty one is alone when it kills again and the others go free.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from castcomm.common import sql
+from castcomm.common.ids import new_id
+
+LEASE = dt.timedelta(seconds=60)
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run one step until ``until``."""
+
+    step_run_id: uuid.UUID
+    execution_id: uuid.UUID
+    token: uuid.UUID
+    until: dt.datetime
+
+
+# The states stand in the statements as literals: that is what lets PostgreSQL use the partial indexes.
+DUE = """
+SELECT id FROM workflows_steprun
+ WHERE status = 'waiting' AND deaths = 0 AND due_at <= %s
+ ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+SUSPECT = DUE.replace("deaths = 0", "deaths > 0")
+_CLAIM = """
+WITH due AS MATERIALIZED ({due})
+UPDATE workflows_steprun s
+   SET status = 'running', lease_token = %s, lease_until = %s, attempts = attempts + 1,
+       started_at = coalesce(started_at, %s)
+  FROM due WHERE s.id = due.id
+RETURNING s.id, s.execution_id, s.due_at
+"""
+_RELEASE = """
+UPDATE workflows_steprun
+   SET status = 'waiting', lease_token = NULL, lease_until = NULL, attempts = attempts - 1
+ WHERE id = ANY(%s) AND status = 'running' AND lease_token = %s
+"""
+_RECOVER = """
+UPDATE workflows_steprun
+   SET status = 'waiting', lease_token = NULL, lease_until = NULL, deaths = deaths + 1
+ WHERE id IN (
+    SELECT id FROM workflows_steprun
+     WHERE status = 'running' AND lease_until < %s
+     ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED)
+"""
+
+
+def claim_due_steps(*, now: dt.datetime, limit: int = BATCH, lease: dt.timedelta = LEASE) -> list[Claim]:
+    """Take up to ``limit`` due steps, the longest due first. Commits at once outside a transaction."""
+    return _claim(DUE, now, limit, lease)
+
+
+def claim_suspect(*, now: dt.datetime, lease: dt.timedelta = LEASE) -> list[Claim]:
+    """Take at most one due step whose worker has died before."""
+    return _claim(SUSPECT, now, 1, lease)
+
+
+def release_steps(claims: list[Claim]) -> None:
+    """Give back steps that were claimed and not begun."""
+    if claims:
+        sql.count(_RELEASE, ([claim.step_run_id for claim in claims], claims[0].token))
+
+
+def recover_lost_steps(*, now: dt.datetime) -> int:
+    """Make steps whose lease ran out due again, and count the death; returns how many."""
+    return sql.count(_RECOVER, (now,))
+
+
+def _claim(due: str, now: dt.datetime, limit: int, lease: dt.timedelta) -> list[Claim]:
+    token, until = new_id(), now + lease
+    rows = sql.run(_CLAIM.format(due=due), (now, limit, token, until, now))
+    rows.sort(key=lambda row: row[2])
+    return [Claim(step_run_id, execution_id, token, until) for step_run_id, execution_id, _ in rows]

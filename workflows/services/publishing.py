@@ -1,0 +1,62 @@
+"""From draft to version."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from accounts.models import User
+from castcomm.common.clock import now
+from notifications.services.catalog import catalog_of
+from workflows.definition import check_references, validate_definition
+from workflows.models import Workflow, WorkflowVersion
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationCatalog:
+    """What an organization's workflows may refer to, as it is now."""
+
+    organization_id: uuid.UUID
+
+    def has_template(self, key: str) -> bool:
+        """Whether a template with this key is published."""
+        template = catalog_of(self.organization_id).templates.get(key)
+        return template is not None and bool(template.contents)
+
+    def has_event_type(self, key: str) -> bool:
+        """Whether there is an active event type with this key."""
+        event_type = catalog_of(self.organization_id).event_types.get(key)
+        return event_type is not None and event_type.is_active
+
+
+def publish_workflow(*, workflow: Workflow, published_by: User | None = None) -> WorkflowVersion:
+    """Make the draft the version that new executions run; those under way stay on theirs.
+
+    Publishing an unchanged draft returns the version that is current. Raises DefinitionInvalid, also for
+    templates and event types that are not there.
+    """
+    with transaction.atomic():
+        workflow = (
+            Workflow.objects.select_for_update(of=("self",))
+            .select_related("current_version")
+            .get(id=workflow.id)
+        )
+        definition = validate_definition(workflow.definition)
+        check_references(definition, OrganizationCatalog(workflow.organization_id))
+        current: WorkflowVersion | None = workflow.current_version
+        if current is not None and current.definition == definition:
+            return current
+        latest = workflow.versions.values_list("number", flat=True).first() or 0
+        version = WorkflowVersion.objects.create(
+            workflow=workflow,
+            number=latest + 1,
+            definition=definition,
+            published_at=now(),
+            published_by=published_by,
+        )
+        workflow.current_version = version
+        workflow.trigger_event = definition.get("triggerEvent", "")
+        workflow.save(update_fields=["current_version", "trigger_event"])
+    return version

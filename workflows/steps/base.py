@@ -1,0 +1,150 @@
+"""What a step type is, what it is given when it runs, and what it answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import importlib
+import pkgutil
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from castcomm.common.clock import Clock
+from castcomm.common.registry import Registry
+from workflows.engine.ports import Effects, Person
+from workflows.errors import Problem
+
+
+class Outcome(enum.Enum):
+    """What follows a step."""
+
+    GO_ON = "go_on"
+    WAIT = "wait"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """A step's answer. ``output`` is recorded, and later steps read it as ``steps.N.result``."""
+
+    outcome: Outcome
+    output: Mapping[str, Any] = field(default_factory=dict)
+    until: dt.datetime | None = None
+    reason: str = ""
+    notification_id: uuid.UUID | None = None
+
+    @classmethod
+    def go_on(
+        cls, output: Mapping[str, Any] | None = None, *, notification_id: uuid.UUID | None = None
+    ) -> StepResult:
+        """The step is done; the next one follows at once."""
+        return cls(outcome=Outcome.GO_ON, output=output or {}, notification_id=notification_id)
+
+    @classmethod
+    def wait(cls, until: dt.datetime, output: Mapping[str, Any]) -> StepResult:
+        """Run this step again at ``until``; it finds ``output`` as ``context.earlier`` then."""
+        return cls(outcome=Outcome.WAIT, output=output, until=until)
+
+    @classmethod
+    def stop(cls, reason: str, output: Mapping[str, Any] | None = None) -> StepResult:
+        """End the execution here; ``reason`` is a sentence."""
+        return cls(outcome=Outcome.STOP, output=output or {}, reason=reason)
+
+
+class Catalog(Protocol):
+    """What a definition may refer to."""
+
+    def has_template(self, key: str) -> bool:
+        """Whether a template with this key is published."""
+        ...
+
+    def has_event_type(self, key: str) -> bool:
+        """Whether there is an active event type with this key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What a running step has at hand. ``earlier`` is what it recorded when it went to sleep, else None.
+
+    ``key`` is the same for each try of this step run and for no other: the idempotency key of its effects.
+    ``time_scale`` divides delays. ``values`` looks names of expressions up.
+    """
+
+    clock: Clock
+    person: Person
+    data: Mapping[str, Any]
+    values: Values
+    effects: Effects
+    key: str
+    time_scale: float
+    earlier: Mapping[str, Any] | None
+
+
+class Values(Protocol):
+    """Where expressions get the values of their names (see ``workflows.engine.values``)."""
+
+    def look_up(self, path: Sequence[str]) -> Any:
+        """The value under the dotted path, or None."""
+        ...
+
+
+class Step(ABC):
+    """A step type. One instance serves all runs: keep no state on it.
+
+    ``schema`` is JSON Schema (2020-12) for the fields besides ``type`` and ``name``: the keywords
+    ``properties`` and ``required`` are used.
+    """
+
+    type: ClassVar[str]
+    label: ClassVar[str]
+    schema: ClassVar[Mapping[str, Any]]
+
+    def validate(self, step: Mapping[str, Any]) -> Iterator[Problem]:
+        """What the schema cannot say; ``step`` fits the schema. Paths are relative to the step."""
+        yield from ()
+
+    def check_references(self, step: Mapping[str, Any], catalog: Catalog) -> Iterator[Problem]:
+        """What is missing in the organization for this step to run; asked when a workflow is published."""
+        yield from ()
+
+    @abstractmethod
+    def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
+        """Do the step, once or again after ``wait``. Effects go through ``context.effects`` only.
+
+        A retryable CastCommError, or any unknown exception, has the step tried again later; any other
+        CastCommError ends the execution as failed with the error's message.
+        """
+
+    def full_schema(self) -> dict[str, Any]:
+        """``schema`` with the fields that every step has; nothing else is allowed."""
+        return {
+            "type": "object",
+            "required": ["type", *self.schema.get("required", ())],
+            "properties": {
+                "type": {"const": self.type},
+                "name": {"type": "string", "minLength": 1, "maxLength": 200},
+                **self.schema.get("properties", {}),
+            },
+            "additionalProperties": False,
+        }
+
+
+step_types: Registry[Step] = Registry("step type")
+StepClass = TypeVar("StepClass", bound=type[Step])
+
+
+def register(step_class: StepClass) -> StepClass:
+    """Class decorator: make the step type known under its ``type``."""
+    step_types.register(step_class.type, step_class())
+    return step_class
+
+
+def load_step_types() -> None:
+    """Import every module of ``workflows.steps``, so that its step type is registered."""
+    package = importlib.import_module("workflows.steps")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"workflows.steps.{module.name}")
