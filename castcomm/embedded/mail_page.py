@@ -26,7 +26,7 @@ _HOSTS = {"localhost", "127.0.0.1", "[::1]"}
 _PAGE_LIMIT = 200
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # Links open in a tab of their own; nothing else leaves the frame, and no script runs in it.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
@@ -161,7 +161,7 @@ class MailPages:
             f"<h1>{escape(summary.subject) or '(no subject)'}</h1>"
             f"<dl><dt>From</dt><dd>{escape(summary.from_)}</dd><dt>To</dt><dd>{escape(summary.to)}</dd>"
             f"<dt>Envelope</dt><dd>{escape(summary.sender)} to {escape(', '.join(summary.recipients))}</dd>"
-            f"<dt>Received</dt><dd><time>{summary.received_at}</time></dd></dl>"
+            f"<dt>Received</dt><dd>{_time(summary)}</dd></dl>"
             f'<nav class="views" aria-label="Ways to look at this mail">{links}</nav>'
             f"{self._view(number, content, view)}"
             + (f"<h2>Attachments</h2><ul>{parts}</ul>" if parts else "")
@@ -215,8 +215,13 @@ def _row(summary: Summary) -> str:
     return (
         f'<li><a href="/messages/{summary.id}"><span class="subject">{subject}</span>'
         f'<span class="to">to {escape(", ".join(summary.recipients))}</span>'
-        f'<time datetime="{summary.received_at}">{summary.received_at[11:19]} UTC</time></a></li>'
+        f"{_time(summary)}</a></li>"
     )
+
+
+def _time(summary: Summary) -> str:
+    written = summary.received_at
+    return f'<time datetime="{written}">{written[:10]} {written[11:19]} UTC</time>'
 
 
 def _asset(name: str, content_type: str) -> Response:
