@@ -206,7 +206,13 @@ def test_nobody_gets_in_without_signing_in(organization: Organization, ada: User
     ],
 )
 def test_a_malformed_message_is_explained(
-    organization: Organization, ada: User, ben: User, signed_in: SignIn, body: Any, code: str, attr: str | None
+    organization: Organization,
+    ada: User,
+    ben: User,
+    signed_in: SignIn,
+    body: Any,
+    code: str,
+    attr: str | None,
 ):
     thread = open_thread(organization, ada, ben)
     assert error_of(post(signed_in(ada), f"threads/{thread.id}/messages", body)) == (400, code, attr)

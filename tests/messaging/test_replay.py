@@ -22,7 +22,9 @@ from tests.messaging.conftest import make_organization, open_thread, say
 from tests.messaging.replica import Replica, fresh
 
 ACTS = st.tuples(
-    st.sampled_from(["say", "say", "say", "edit", "delete", "read", "rename", "add", "remove", "role", "copy"]),
+    st.sampled_from(
+        ["say", "say", "say", "edit", "delete", "read", "rename", "add", "remove", "role", "copy"]
+    ),
     st.integers(0, 2),
     st.integers(0, 30),
 )

@@ -3,8 +3,8 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from django.test.utils import CaptureQueriesContext
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Organization, User
 from castcomm.common import events
@@ -17,7 +17,9 @@ from messaging.services.sending import send_message
 from tests.messaging.conftest import make_member, make_organization, open_thread, say
 
 
-def test_a_message_gets_the_next_number_and_moves_the_thread(organization: Organization, ada: User, ben: User):
+def test_a_message_gets_the_next_number_and_moves_the_thread(
+    organization: Organization, ada: User, ben: User
+):
     thread = open_thread(organization, ada, ben, kind="direct")
     first, second = say(thread, ada, "One"), say(thread, ben, "Two")
     thread.refresh_from_db()

@@ -36,7 +36,12 @@ def test_two_people_have_one_direct_thread_per_organization(organization: Organi
 
 @pytest.mark.parametrize(
     ("kind", "others", "attr"),
-    [("direct", 0, "participants"), ("direct", 2, "participants"), ("group", 0, "participants"), ("club", 1, "kind")],
+    [
+        ("direct", 0, "participants"),
+        ("direct", 2, "participants"),
+        ("group", 0, "participants"),
+        ("club", 1, "kind"),
+    ],
 )
 def test_a_thread_has_the_right_number_of_people(
     organization: Organization, ada: User, ben: User, cleo: User, kind: str, others: int, attr: str
@@ -125,7 +130,9 @@ def test_an_owner_is_not_put_out_by_a_moderator(organization: Organization, ada:
         remove_participant(**ids(thread, ben), participant_user_id=ada.id)
 
 
-def test_the_people_of_a_direct_thread_are_fixed(organization: Organization, ada: User, ben: User, cleo: User):
+def test_the_people_of_a_direct_thread_are_fixed(
+    organization: Organization, ada: User, ben: User, cleo: User
+):
     thread = open_thread(organization, ada, ben, kind="direct")
     with pytest.raises(Conflict):
         add_participants(**ids(thread, ada), participants=[cleo.id])
@@ -147,7 +154,9 @@ def listed(user: User, organization: Organization, *, archived: bool = False) ->
     return list(listed_threads(user.id, organization.id, archived=archived))
 
 
-def test_an_archived_thread_comes_back_with_the_next_message(organization: Organization, ada: User, ben: User):
+def test_an_archived_thread_comes_back_with_the_next_message(
+    organization: Organization, ada: User, ben: User
+):
     thread = open_thread(organization, ada, ben)
     say(thread, ben)
     set_archived(**ids(thread, ada), archived=True)
