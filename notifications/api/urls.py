@@ -1,3 +1,51 @@
+"""``/api/v1/``: sending, the inbox, preferences, templates."""
+
+from __future__ import annotations
+
 from django.urls import URLPattern, URLResolver
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from castcomm.common.api.routing import route
+from notifications.api import catalog_views, inbox_views, preference_views, sending_views
+
+ONE = "notifications/<uuid:notification_id>"
+TEMPLATE = "templates/<uuid:template_id>"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    route("notifications", sending_views.NotificationsView.as_view(), name="notifications"),
+    route("notifications/bulk", sending_views.BulkView.as_view(), name="notifications-bulk"),
+    route(
+        "notifications/preview-routing", sending_views.PreviewRoutingView.as_view(), name="preview-routing"
+    ),
+    route("notifications/unread", inbox_views.UnreadView.as_view(), name="notifications-unread"),
+    route("notifications/history", inbox_views.HistoryView.as_view(), name="notifications-history"),
+    route("notifications/count", inbox_views.CountView.as_view(), name="notifications-count"),
+    route("notifications/mark-read", inbox_views.MarkView.as_view(act="read"), name="mark-read"),
+    route("notifications/mark-seen", inbox_views.MarkView.as_view(act="seen"), name="mark-seen"),
+    route(ONE, sending_views.NotificationView.as_view(), name="notification"),
+    route(f"{ONE}/status", sending_views.StatusView.as_view(), name="notification-status"),
+    route(f"{ONE}/explain", sending_views.ExplainView.as_view(), name="notification-explain"),
+    route(f"{ONE}/retry", sending_views.RetryView.as_view(), name="notification-retry"),
+    *(
+        route(f"{ONE}/{act}", inbox_views.ActView.as_view(act=act), name=f"notification-{act}")
+        for act in ("read", "unread", "seen", "archive", "unarchive")
+    ),
+    route("preferences", preference_views.PreferencesView.as_view(), name="preferences"),
+    route(
+        "preferences/effective",
+        preference_views.EffectivePreferencesView.as_view(),
+        name="preferences-effective",
+    ),
+    route("push/subscriptions", preference_views.PushSubscriptionsView.as_view(), name="push-subscriptions"),
+    route(
+        "push/subscriptions/<uuid:subscription_id>",
+        preference_views.PushSubscriptionView.as_view(),
+        name="push-subscription",
+    ),
+    route("categories", catalog_views.CategoriesView.as_view(), name="categories"),
+    route("event-types", catalog_views.EventTypesView.as_view(), name="event-types"),
+    route("templates", catalog_views.TemplatesView.as_view(), name="templates"),
+    route(TEMPLATE, catalog_views.TemplateView.as_view(), name="template"),
+    route(f"{TEMPLATE}/publish", catalog_views.TemplatePublishView.as_view(), name="template-publish"),
+    route(f"{TEMPLATE}/preview", catalog_views.TemplatePreviewView.as_view(), name="template-preview"),
+    route(f"{TEMPLATE}/test-send", catalog_views.TemplateTestSendView.as_view(), name="template-test-send"),
+]

@@ -32,8 +32,8 @@ WITH RECURSIVE waiting AS (
     FROM waiting WHERE waiting.organization_id IS NOT NULL
 )"""
 
-_CLAIM = (  # noqa: S608 - constants only
-    _WAITING_ORGANIZATIONS
+_CLAIM = (
+    _WAITING_ORGANIZATIONS  # noqa: S608 - constants only
     + """,
 share AS (
   SELECT greatest(1, %(limit)s / greatest(1, count(*)))::int AS rows FROM waiting WHERE organization_id IS NOT NULL
