@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts.models import ApiKey, Membership, Organization, User
 from accounts.selectors import find_membership, memberships_of
 from accounts.services.api_keys import SCOPES
-from castcomm.common.errors import InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from castcomm.common.errors import InvalidInput, NotFound, NotPermitted
 from castcomm.common.ids import parse_id
 
 if TYPE_CHECKING:

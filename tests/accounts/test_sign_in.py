@@ -1,0 +1,217 @@
+"""Signing up and in: the pages, the headless API with its access tokens, and the admin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.test import Client
+
+from accounts.events import UserRegistered
+from accounts.models import Membership, Organization, User
+from accounts.realtime import identify_access_token, resolve_organization
+from castcomm.common import events
+
+PASSWORD = "a-long-enough-one"
+SIGN_UP = "/_allauth/app/v1/auth/signup"
+SIGN_IN = "/_allauth/app/v1/auth/login"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def registered() -> list[UserRegistered]:
+    heard: list[UserRegistered] = []
+    handler = heard.append
+    events.subscribe(UserRegistered)(handler)
+    yield heard
+    events._handlers[UserRegistered].remove(handler)
+
+
+@pytest.fixture
+def verified(make_user: Callable[..., User], organization: Organization) -> User:
+    user = make_user("known@example.com", organization=organization, password=PASSWORD)
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    return user
+
+
+def post(path: str, body: dict[str, Any], **headers: str) -> Any:
+    return Client().post(path, body, content_type="application/json", headers=headers)
+
+
+def sign_in(user: User) -> str:
+    answer = post(SIGN_IN, {"email": user.email, "password": PASSWORD})
+    assert answer.status_code == 200, answer.content
+    return answer.json()["meta"]["access_token"]
+
+
+def test_who_signs_up_belongs_to_the_only_organization(
+    organization: Organization, registered: list[UserRegistered], mailoutbox: list[Any]
+) -> None:
+    answer = post(SIGN_UP, {"email": "New@Example.com", "password": PASSWORD})
+    assert answer.status_code == 401, answer.content
+    user = User.objects.get(email="new@example.com")
+    assert registered == [UserRegistered(user_id=user.id, organization_id=organization.id)]
+    assert Membership.objects.get(user=user).role == "member"
+    assert "new@example.com" in mailoutbox[0].to
+
+
+def test_an_address_must_be_verified_before_signing_in(organization: Organization, mailoutbox: list[Any]) -> None:
+    post(SIGN_UP, {"email": "new@example.com", "password": PASSWORD})
+    refused = post(SIGN_IN, {"email": "new@example.com", "password": PASSWORD})
+    assert refused.status_code == 401
+    link = re.search(r"https?://\S+/accounts/confirm-email/\S+", mailoutbox[0].body)
+    assert link is not None
+    browser = Client()
+    assert browser.post(link.group().split("testserver")[-1].removeprefix("http://localhost:8000")).status_code == 302
+    assert EmailAddress.objects.get(email="new@example.com").verified
+    assert sign_in(User.objects.get(email="new@example.com"))
+
+
+def test_the_named_organization_is_joined(
+    make_organization: Callable[..., Organization], registered: list[UserRegistered]
+) -> None:
+    make_organization("One")
+    second = make_organization("Two")
+    assert post(f"{SIGN_UP}?organization=two", {"email": "n@example.com", "password": PASSWORD}).status_code == 401
+    assert registered[0].organization_id == second.id
+
+
+def test_the_configured_organization_is_joined(
+    make_organization: Callable[..., Organization], registered: list[UserRegistered], settings: Any
+) -> None:
+    make_organization("One")
+    second = make_organization("Two")
+    settings.DEFAULT_ORGANIZATION = "two"
+    post(SIGN_UP, {"email": "n@example.com", "password": PASSWORD})
+    assert registered[0].organization_id == second.id
+
+
+@pytest.mark.parametrize("query", ["", "?organization=nowhere"])
+def test_sign_up_is_closed_where_nothing_can_be_joined(
+    make_organization: Callable[..., Organization], query: str
+) -> None:
+    make_organization("One")
+    make_organization("Two")
+    assert post(SIGN_UP + query, {"email": "n@example.com", "password": PASSWORD}).status_code == 403
+    assert not User.objects.exists()
+
+
+def test_a_weak_password_names_its_field(organization: Organization) -> None:
+    answer = post(SIGN_UP, {"email": "n@example.com", "password": "12345"})
+    assert answer.status_code == 400
+    assert {error["param"] for error in answer.json()["errors"]} == {"password"}
+    assert not User.objects.exists()
+
+
+def test_a_failing_listener_leaves_no_half_made_account(organization: Organization) -> None:
+    def refuse(event: UserRegistered) -> None:
+        raise RuntimeError("no")
+
+    events.subscribe(UserRegistered)(refuse)
+    try:
+        with pytest.raises(RuntimeError):
+            post(SIGN_UP, {"email": "n@example.com", "password": PASSWORD})
+    finally:
+        events._handlers[UserRegistered].remove(refuse)
+    assert not User.objects.exists()
+
+
+def test_signing_up_twice_does_not_tell_that_the_address_is_known(
+    verified: User, mailoutbox: list[Any], registered: list[UserRegistered]
+) -> None:
+    fresh = post(SIGN_UP, {"email": "fresh@example.com", "password": PASSWORD})
+    known = post(SIGN_UP, {"email": verified.email, "password": PASSWORD})
+    assert fresh.status_code == known.status_code == 401
+    assert User.objects.filter(email=verified.email).count() == 1
+    assert len(registered) == 1
+
+
+def test_an_access_token_opens_the_api_and_ends_with_its_session(verified: User) -> None:
+    token = sign_in(verified)
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = Client().get("/api/v1/me", headers=bearer)
+    assert answer.status_code == 200
+    assert answer.json()["email"] == verified.email
+    assert Client().delete("/_allauth/app/v1/auth/session", headers=bearer).status_code == 401
+    assert Client().get("/api/v1/me", headers=bearer).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0."])
+def test_a_made_up_token_is_401(token: str) -> None:
+    answer = Client().get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "client_error"
+
+
+def test_a_token_of_someone_deactivated_is_401(verified: User) -> None:
+    token = sign_in(verified)
+    User.objects.filter(id=verified.id).update(is_active=False)
+    answer = Client().get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+
+
+def test_the_websocket_knows_access_tokens(
+    verified: User, organization: Organization, other_organization: Organization
+) -> None:
+    token = sign_in(verified)
+    identity = identify_access_token(token, None)
+    assert identity is not None
+    assert (identity.user_id, identity.organization_id) == (verified.id, organization.id)
+    assert identity.credential.startswith("session:")
+    assert identify_access_token(token, organization.slug) == identity
+    assert identify_access_token(token, str(organization.id)) == identity
+    assert identify_access_token(token, other_organization.slug) is None
+    assert identify_access_token("cc_abc_def", None) is None
+
+
+def test_the_websocket_asks_again_whether_someone_still_belongs(
+    verified: User, organization: Organization
+) -> None:
+    assert resolve_organization(verified.id, None) == organization.id
+    Membership.objects.filter(user=verified).update(is_active=False)
+    assert resolve_organization(verified.id, None) is None
+    assert resolve_organization(verified.id, str(organization.id)) is None
+
+
+def test_the_session_cookie_needs_the_csrf_token(verified: User, api_client: Callable[..., Any]) -> None:
+    client = api_client(verified, enforce_csrf_checks=True)
+    answer = client.patch("/api/v1/me", {"first_name": "Forged"})
+    assert answer.status_code == 403
+    assert answer.json()["errors"][0]["code"] == "permission_denied"
+    assert client.get("/api/v1/me").status_code == 200
+
+
+def test_the_admin_asks_for_sign_in_through_allauth() -> None:
+    answer = Client().get("/admin/", follow=False)
+    assert answer.status_code == 302
+    login = Client().get(answer["Location"])
+    assert login.status_code == 302
+    assert "/accounts/login/" in login["Location"]
+
+
+def test_the_admin_takes_no_password_of_its_own(make_user: Callable[..., User]) -> None:
+    root = make_user("root@example.com", password=PASSWORD, is_staff=True, is_superuser=True)
+    browser = Client()
+    browser.post("/admin/login/", {"username": root.email, "password": PASSWORD})
+    assert browser.get("/admin/").status_code == 302
+
+
+@pytest.mark.parametrize("page", ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"])
+def test_the_pages_are_there(page: str, organization: Organization) -> None:
+    assert Client().get(page).status_code == 200
+
+
+def test_signing_up_on_the_page_remembers_the_organization(
+    make_organization: Callable[..., Organization], registered: list[UserRegistered], mailoutbox: list[Any]
+) -> None:
+    make_organization("One")
+    second = make_organization("Two")
+    browser = Client()
+    browser.get("/accounts/signup/?organization=two")
+    answer = browser.post("/accounts/signup/", {"email": "n@example.com", "password1": PASSWORD})
+    assert answer.status_code == 302
+    assert registered[0].organization_id == second.id
