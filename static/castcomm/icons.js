@@ -20,6 +20,7 @@ const icon = (shape) => html`<svg
 
 export const bell = icon(svg`<path d="M6 9a6 6 0 0 1 12 0c0 6 2.5 7 2.5 7h-17S6 15 6 9Z" /><path d="M10 20a2.2 2.2 0 0 0 4 0" />`);
 export const check = icon(svg`<path d="m5 12.5 4.5 4.5L19 7.5" />`);
+export const checkAll = icon(svg`<path d="m2.5 12.5 4 4 8-9M11 16l.8.8 9-9.3" />`);
 export const unread = icon(svg`<circle cx="12" cy="12" r="4" />`);
 export const archive = icon(svg`<path d="M4 8v11h16V8M3 4h18v4H3zM10 12h4" />`);
 export const restore = icon(svg`<path d="M4 8v11h16V8M3 4h18v4H3zM12 17v-5m-2 2 2-2 2 2" />`);

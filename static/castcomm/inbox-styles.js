@@ -34,6 +34,26 @@ export const inboxStyles = css`
   .push-right {
     margin-left: auto;
   }
+  .read-all {
+    display: flex;
+    align-items: center;
+    gap: 0.45rem;
+    font-size: 0.9375rem;
+  }
+  @media (max-width: 30rem) {
+    .bar .read-all {
+      width: 44px;
+      padding: 0;
+      justify-content: center;
+    }
+    .bar .read-all .word {
+      position: absolute;
+      width: 1px;
+      height: 1px;
+      overflow: hidden;
+      clip-path: inset(50%);
+    }
+  }
   .list {
     overflow: hidden;
     border: 1px solid var(--line);
@@ -79,6 +99,7 @@ export const inboxStyles = css`
   .title a {
     color: inherit;
     text-decoration-color: var(--edge);
+    text-decoration-thickness: 1px;
   }
   .title a:hover {
     color: var(--accent);

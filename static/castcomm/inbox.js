@@ -149,8 +149,13 @@ export class CastCommInbox extends LitElement {
   }
 
   #readAll(store) {
-    return html`<button class="quiet" ?disabled=${!store.unread} @click=${this.#markAllRead}>
-      Mark all read
+    return html`<button
+      class="read-all quiet"
+      title="Mark all read"
+      ?disabled=${!store.unread}
+      @click=${this.#markAllRead}
+    >
+      ${icons.checkAll}<span class="word">Mark all read</span>
     </button>`;
   }
 

@@ -165,6 +165,7 @@ export const preferencesStyles = css`
   }
   .field > label,
   legend {
+    padding: 0;
     font-weight: 550;
   }
   .zone {
