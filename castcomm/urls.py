@@ -43,6 +43,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("notifications.api.urls")),
     path("api/v1/", include("messaging.api.urls")),
     path("api/v1/", include("workflows.api.urls")),
-    # Last: what no app has answers in the API's error shape.
+    # What no app has answers in the API's error shape.
     path("api/v1/<path:address>", unknown_address, name="unknown-address"),
+    # Last, so that in templates the name of a page is the page, and not the API's address of that name.
+    path("", include("castcomm.page_urls")),
 ]
