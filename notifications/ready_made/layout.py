@@ -1,0 +1,44 @@
+"""The frame of the ready-made e-mails."""
+
+LAYOUT_MJML = """\
+<mj-section background-color="#ffffff" padding="32px 24px 8px">
+  <mj-column>
+    <mj-text font-family="Helvetica, Arial, sans-serif" font-size="15px" color="#4b5563" font-weight="600">
+      {{ organization.name }}
+    </mj-text>
+  </mj-column>
+</mj-section>
+{{ content }}
+<mj-section padding="16px 24px 32px">
+  <mj-column>
+    <mj-divider border-width="1px" border-color="#e5e7eb"></mj-divider>
+    <mj-text font-family="Helvetica, Arial, sans-serif" font-size="13px" line-height="20px" color="#6b7280">
+      You get this e-mail because you have an account at {{ organization.name }}.
+    </mj-text>
+  </mj-column>
+</mj-section>
+"""
+
+
+def section(heading: str, *paragraphs: str, button: tuple[str, str] | None = None) -> str:
+    """MJML of one message: a heading, paragraphs, and perhaps a button (words, address)."""
+    lines = [
+        '<mj-section background-color="#ffffff" padding="0 24px">',
+        "  <mj-column>",
+        '    <mj-text font-family="Helvetica, Arial, sans-serif" font-size="24px" line-height="32px" '
+        f'font-weight="700" color="#111827">{heading}</mj-text>',
+    ]
+    lines += [
+        '    <mj-text font-family="Helvetica, Arial, sans-serif" font-size="16px" line-height="26px" '
+        f'color="#374151">{text}</mj-text>'
+        for text in paragraphs
+    ]
+    if button:
+        words, address = button
+        lines.append(
+            '    <mj-button font-family="Helvetica, Arial, sans-serif" font-size="16px" font-weight="600" '
+            'background-color="#1d4ed8" color="#ffffff" border-radius="8px" inner-padding="12px 24px" align="left" '
+            f'href="{address}">{words}</mj-button>'
+        )
+    lines += ["  </mj-column>", "</mj-section>"]
+    return "\n".join(lines)
