@@ -94,7 +94,7 @@ def _probe_database() -> str:
 @functools.cache
 def _known_migrations() -> frozenset[tuple[str, str]]:
     """The migrations of this version of the code; read from disk once."""
-    loader = MigrationLoader(None, ignore_no_initial=True)
+    loader = MigrationLoader(None, ignore_no_migrations=True)
     replaced = {key for key, migration in loader.disk_migrations.items() if migration.replaces}
     return frozenset(set(loader.disk_migrations) - replaced)
 
