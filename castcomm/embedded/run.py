@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from castcomm.embedded import ports, process
@@ -63,6 +63,7 @@ class _Run:
         self.mail_page: int | None = None
         self.sign_in = ""
         self.ready_workers: set[str] = set()
+        self.not_ready_because = ""
 
     def go(self) -> int:
         servers: list[EmbeddedServer] = []
@@ -110,7 +111,11 @@ class _Run:
         }
 
     def _environment(self) -> dict[str, str]:
-        return run_environment(self.added) | {process.MARKER: self.note.run_id, "PYTHONUNBUFFERED": "1"}
+        more = {process.MARKER: self.note.run_id, "PYTHONUNBUFFERED": "1"}
+        if os.geteuid() == 0 and "PYTHONWARNINGS" not in os.environ:
+            # Celery's half page about root, once per worker; whoever starts bin/run as root knows.
+            more["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
+        return run_environment(self.added) | more
 
     def _load(self) -> None:
         say("Migrating the database …")
@@ -198,12 +203,15 @@ class _Run:
         pages = [f"http://{ports.LOOPBACK}:{self.note.port}/health/ready"]
         if self.mail_page is not None:
             pages.append(f"http://{ports.LOOPBACK}:{self.mail_page}/api/messages?limit=0")
-        try:
-            for page in pages:
-                with urlopen(page, timeout=2) as response:
+        for page in pages:
+            try:
+                with urlopen(page, timeout=3) as response:
                     response.read()
-        except (URLError, OSError):
-            return False
+            except HTTPError as error:
+                self.not_ready_because = error.read(2000).decode(errors="replace")
+                return False
+            except OSError:
+                return False
         return True
 
     def _announcement(self, *, late: list[str]) -> str:
