@@ -14,6 +14,7 @@ LAYOUT_MJML = """\
     <mj-divider border-width="1px" border-color="#e5e7eb"></mj-divider>
     <mj-text font-family="Helvetica, Arial, sans-serif" font-size="13px" line-height="20px" color="#6b7280">
       You get this e-mail because you have an account at {{ organization.name }}.
+      <a href="{{ links.preferences }}" style="color:#1d4ed8">Choose what you get</a>
     </mj-text>
   </mj-column>
 </mj-section>

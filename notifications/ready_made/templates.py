@@ -37,7 +37,7 @@ TEMPLATES = (
                 "Your account at {{ organization.name }} is ready.",
                 "{% if user.attributes.profile_completion is defined %}Your profile is "
                 "{{ user.attributes.profile_completion }}% complete. {% endif %}A complete profile is found sooner.",
-                button=("Open my inbox", "{{ inbox_url | default('/inbox/') }}"),
+                button=("Open my inbox", "{{ links.inbox }}"),
             ),
             "in_app_title": "Welcome, " + FIRST_NAME,
             "in_app_body": "Your account at {{ organization.name }} is ready.",
@@ -136,6 +136,7 @@ TEMPLATES = (
             "mjml": section(
                 "You have {{ count }} unread message{{ 's' if count != 1 else '' }}",
                 "Somebody wrote to you at {{ organization.name }}.",
+                button=("Read", "{{ links.chat }}"),
             ),
             "push_title": "{{ count }} unread message{{ 's' if count != 1 else '' }}",
             "push_body": "At {{ organization.name }}",

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+
+# Names that CastComm fills in; the data of a call may not use them.
+RESERVED_NAMES = frozenset({"user", "organization", "event", "links", "notification_id"})
+
 
 def person_context(
     *,
@@ -38,11 +43,17 @@ def message_context(
     event_name: str,
     notification_id: str,
 ) -> dict[str, Any]:
-    """The whole context; the names beside the data are reserved (``sending`` refuses data that uses them)."""
+    """The whole context; the names beside the data are reserved (``RESERVED_NAMES``)."""
     return {
         **data,
         "user": user,
         "organization": {"name": organization_name},
         "event": {"key": event_key, "name": event_name},
+        "links": {
+            "home": settings.FRONTEND_URL,
+            "inbox": f"{settings.PUBLIC_URL}/inbox/",
+            "chat": f"{settings.PUBLIC_URL}/chat/",
+            "preferences": f"{settings.PUBLIC_URL}/preferences/",
+        },
         "notification_id": notification_id,
     }

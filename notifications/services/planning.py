@@ -12,7 +12,7 @@ from castcomm.common.crypto import encrypt
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
 from notifications.rendering.content import ContentFacts, literal_content, render_in_app
-from notifications.rendering.context import message_context
+from notifications.rendering.context import RESERVED_NAMES, message_context
 from notifications.rendering.sandbox import RenderingError, plain
 from notifications.services.catalog import Catalog, EventTypeFacts, TemplateFacts
 from notifications.services.recipients import OrganizationFacts, Person, address_index
@@ -79,11 +79,10 @@ def check_data(data: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     if not isinstance(data, Mapping):
         raise InvalidInput("Data must be an object.", attr="data")
-    for reserved in ("user", "organization", "event"):
-        if reserved in data:
-            raise InvalidInput(
-                f"{reserved!r} is filled in by CastComm; use another name.", attr=f"data.{reserved}"
-            )
+    for reserved in sorted(RESERVED_NAMES & data.keys()):
+        raise InvalidInput(
+            f"{reserved!r} is filled in by CastComm; use another name.", attr=f"data.{reserved}"
+        )
     try:
         made = plain(data)
     except TypeError as error:

@@ -21,7 +21,7 @@ from notifications.rendering.content import (
     render_sms,
     sources_of,
 )
-from notifications.rendering.context import message_context, person_context
+from notifications.rendering.context import RESERVED_NAMES, message_context, person_context
 from notifications.rendering.mjml import compile_mjml, text_from_html
 from notifications.rendering.sandbox import RenderingError, compile_template, variables_of
 from notifications.services.catalog import content_facts
@@ -37,7 +37,7 @@ EDITABLE = (
     "in_app_body",
     "action_url",
 )
-RESERVED = frozenset({"user", "organization", "event", "notification_id", "range"})
+KNOWN_NAMES = RESERVED_NAMES | {"range"}
 
 
 def save_template(
@@ -193,7 +193,9 @@ def preview_template(
     content = content_facts(row)
     context = _preview_context(template, user, data)
     missing = sorted(
-        {name for _, source in sources_of(content) for name in variables_of(source)} - set(context) - RESERVED
+        {name for _, source in sources_of(content) for name in variables_of(source)}
+        - set(context)
+        - KNOWN_NAMES
     )
     return _render_all(content, context, missing)
 
