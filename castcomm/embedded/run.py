@@ -193,11 +193,9 @@ class _Run:
         deadline = time.monotonic() + patience
         while honcho.poll() is None and not condition():
             if time.monotonic() > deadline:
-                complain(
-                    f"Still not ready after {patience:.0f} s. The lines above may say why; waiting no longer."
-                )
+                complain(f"Still not ready after {patience:.0f} s. {self.not_ready_because}".rstrip())
                 return
-            self.watch.pause(0.2)
+            self.watch.pause(0.4)
 
     def _web_is_ready(self) -> bool:
         pages = [f"http://{ports.LOOPBACK}:{self.note.port}/health/ready"]
