@@ -1,9 +1,10 @@
 """Ack latency and fan-out of CastComm's hub, beside plain Channels groups and Socket.IO, in one run.
 
-    python benchmarks/realtime.py [--seconds 5] [--only castcomm,channels,socketio]
+    python benchmarks/realtime.py [--seconds 3] [--rounds 3] [--only castcomm,channels,socketio]
 
-Starts each server in its own process on loopback, one after the other, and a Redis of its own unless REDIS_URL is
-set. The clients run in this process. Socket.IO needs node and npm; its packages are installed at the first run.
+Starts each server in its own process on loopback, one after the other, and a Redis of its own unless
+REDIS_URL is set; round after round, and the medians are printed. The clients run in this process. Socket.IO
+needs node and npm; its packages are installed at the first run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -70,13 +72,20 @@ PEERS = {
 
 @dataclass
 class Result:
-    acks: float
-    latencies: list[float]
-    deliveries: dict[int, float]
+    """What one server did: per second, or in milliseconds."""
 
-    def latency(self, share: float) -> float:
-        """The quantile of the ack latency in milliseconds."""
-        return self.latencies[min(len(self.latencies) - 1, int(len(self.latencies) * share))] * 1000
+    acks: float
+    ack_p50: float
+    ack_p95: float
+    ack_p99: float
+    deliveries: dict[int, float]
+    last_p50: float
+    last_p99: float
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    """In milliseconds, from ordered seconds."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
 
 def free_port() -> int:
@@ -191,10 +200,59 @@ async def measure_fan_out(dialect: Dialect, port: int, size: int, seconds: float
     return rate
 
 
+async def measure_calm_room(dialect: Dialect, port: int, size: int, seconds: float) -> list[float]:
+    """How long one broadcast takes to reach the last of ``size`` sockets when nothing else happens; ordered."""
+    clients = await connect(dialect, port, size)
+    frame = masked(dialect.broadcast)
+    arrived = asyncio.Event()
+    left = 0
+
+    def count(frames: int) -> None:
+        nonlocal left
+        left -= frames
+        if not left:
+            arrived.set()
+
+    for client in clients:
+        client.on_frames = count
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        left = size
+        arrived.clear()
+        begin = time.perf_counter()
+        clients[0].transport.write(frame)
+        await asyncio.wait_for(arrived.wait(), 5)
+        taken.append(time.perf_counter() - begin)
+        await asyncio.sleep(0.01)
+    close(clients)
+    await asyncio.sleep(0.2)
+    return sorted(taken)
+
+
 async def measure(peer: Peer, port: int, seconds: float) -> Result:
     acks, latencies = await measure_acks(peer.dialect, port, seconds)
     rooms = {size: await measure_fan_out(peer.dialect, port, size, seconds) for size in ROOMS}
-    return Result(acks, latencies, rooms)
+    calm = await measure_calm_room(peer.dialect, port, ROOMS[0], seconds)
+    quantiles = [quantile(latencies, share) for share in (0.5, 0.95, 0.99)]
+    return Result(acks, *quantiles, rooms, quantile(calm, 0.5), quantile(calm, 0.99))
+
+
+def middle(rounds: list[Result]) -> Result:
+    """The median of every figure."""
+
+    def median(figure: Callable[[Result], float]) -> float:
+        return statistics.median(figure(result) for result in rounds)
+
+    return Result(
+        acks=median(lambda result: result.acks),
+        ack_p50=median(lambda result: result.ack_p50),
+        ack_p95=median(lambda result: result.ack_p95),
+        ack_p99=median(lambda result: result.ack_p99),
+        deliveries={size: median(lambda result, size=size: result.deliveries[size]) for size in ROOMS},
+        last_p50=median(lambda result: result.last_p50),
+        last_p99=median(lambda result: result.last_p99),
+    )
 
 
 def run(key: str, url: str, seconds: float) -> Result:
@@ -224,42 +282,50 @@ def install_socketio() -> bool:
     return True
 
 
+def line(title: str, cells: list[str]) -> str:
+    return f"{title:36.36}" + "".join(f"{cell:>11}" for cell in cells)
+
+
 def report(results: dict[str, Result]) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     print(
-        f"\n{os.cpu_count()} cores, {memory:.0f} GiB; one server process; clients and Redis share the machine\n"
+        f"\n{os.cpu_count()} cores, {memory:.0f} GiB, one server process; clients and Redis share the machine."
     )
-    heads = ["", "acks/s", "p50 ms", "p95 ms", "p99 ms", *(f"to {size}/s" for size in ROOMS)]
-    print(f"{heads[0]:36}" + "".join(f"{head:>11}" for head in heads[1:]))
+    print(f"Acks: {ACK_SOCKETS} sockets, each waits for its ack. Deliveries: {WINDOW} broadcasts under way.")
+    print(f"Last: one broadcast at a time, until the last of {ROOMS[0]} sockets has it. Latencies in ms.\n")
+    rooms = [f"to {size} /s" for size in ROOMS]
+    print(line("", ["acks /s", "p50", "p95", "p99", *rooms, "last p50", "last p99"]))
     for key, result in results.items():
-        cells = [f"{result.acks:,.0f}", *(f"{result.latency(share):.2f}" for share in (0.5, 0.95, 0.99))]
+        cells = [
+            f"{result.acks:,.0f}",
+            f"{result.ack_p50:.2f}",
+            f"{result.ack_p95:.2f}",
+            f"{result.ack_p99:.2f}",
+        ]
         cells += [f"{result.deliveries[size]:,.0f}" for size in ROOMS]
-        print(f"{PEERS[key].name:36}" + "".join(f"{cell:>11}" for cell in cells))
-    if "castcomm" not in results:
-        return
-    ours = results["castcomm"]
+        print(line(PEERS[key].name, [*cells, f"{result.last_p50:.2f}", f"{result.last_p99:.2f}"]))
+    ours = results.get("castcomm")
     for key, result in results.items():
-        if key != "castcomm":
-            ratios = [
-                ours.acks / result.acks,
-                *(ours.deliveries[size] / result.deliveries[size] for size in ROOMS),
-            ]
-            cells = [f"{ratios[0]:.2f}x", "", "", "", *(f"{ratio:.2f}x" for ratio in ratios[1:])]
-            print(f"{'CastComm / ' + PEERS[key].name:36.36}" + "".join(f"{cell:>11}" for cell in cells))
+        if ours is not None and key != "castcomm":
+            cells = [f"{ours.acks / result.acks:.1f}x", "", "", ""]
+            cells += [f"{ours.deliveries[size] / result.deliveries[size]:.1f}x" for size in ROOMS]
+            print(line(f"CastComm to {PEERS[key].name}", cells))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     parser.add_argument("--only", default=",".join(PEERS), help="which servers, separated by commas")
     options = parser.parse_args()
     keys = [key for key in options.only.split(",") if key != "socketio" or install_socketio()]
-    results: dict[str, Result] = {}
+    rounds: dict[str, list[Result]] = {key: [] for key in keys}
     with redis_url() as url:
-        for key in keys:
-            print(f"{PEERS[key].name} …", flush=True)
-            results[key] = run(key, url, options.seconds)
-    report(results)
+        for number in range(options.rounds):
+            for key in keys:
+                print(f"round {number + 1}: {PEERS[key].name}", flush=True)
+                rounds[key].append(run(key, url, options.seconds))
+    report({key: middle(results) for key, results in rounds.items()})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Settings under which the hub runs alone: what is measured is the socket side, without the apps and the database."""
+"""Settings under which the hub runs alone: only the socket side is measured, not the apps and the database."""
 
 import os
 

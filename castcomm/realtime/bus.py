@@ -59,6 +59,8 @@ class RedisBus:
         self._link_lost = asyncio.Event()
         self._gap = False
         self._unpublished = False
+        # Redis could not be reached at the last try; a mere loss of the connection is usually mended at once.
+        self.away = False
 
     def subscribe(self, channels: Sequence[bytes]) -> None:
         """Ask for channels; without a connection they are asked for when there is one."""
@@ -91,7 +93,7 @@ class RedisBus:
                 try:
                     await self._connect()
                 except (OSError, TimeoutError) as error:
-                    self._gap = True
+                    self._gap = self.away = True
                     logger.warning("Redis is away, realtime frames wait: %s", error or type(error).__name__)
                 else:
                     delay = FIRST_BACKOFF
@@ -107,6 +109,7 @@ class RedisBus:
         self._link_lost.clear()
         self._publisher = await self._open(self._on_published)
         self._subscriber = await self._open(self._on_reply)
+        self.away = False
         counters.redis_connects += 1
         gauges.redis_connected = True
         if self._unpublished:

@@ -121,8 +121,8 @@ class Hub:
             gauges.topics = len(self._topics)
             self._bus.subscribe([channel])
         entry.deliveries[listener] = deliver
-        if entry.live:
-            return True
+        if entry.live or self._bus.away:
+            return entry.live
         waiter: asyncio.Future[None] = self.loop.create_future()
         entry.waiters.append(waiter)
         try:
@@ -293,6 +293,11 @@ def running_hub() -> Hub:
         hub = _process.hubs[loop] = _process.newest = Hub()
         hub.start()
     return hub
+
+
+def existing_hub() -> Hub | None:
+    """The hub of the running event loop, if a socket has made it."""
+    return _process.hubs.get(asyncio.get_running_loop())
 
 
 def publish(topic: str, frame: Mapping[str, Any], *, ephemeral: bool = False) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from . import close_codes
 from .conf import limits
 from .connection import Connection
-from .hub import Hub, running_hub
+from .hub import Hub, existing_hub
 from .writer import AsgiSend
 
 logger = logging.getLogger(__name__)
@@ -37,9 +37,10 @@ async def lifespan(
                 _drain_before_exit(asyncio.get_running_loop())
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            hub = running_hub()
-            await drain(hub)
-            await hub.stop()
+            hub = existing_hub()
+            if hub is not None:
+                await drain(hub)
+                await hub.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -86,14 +87,18 @@ def _drain_then(server: SignalHandler, loop: asyncio.AbstractEventLoop) -> Signa
     def on_signal(number: int, stack: FrameType | None) -> None:
         signal.signal(number, server)
 
-        async def drain_and_exit() -> None:
+        async def drain_and_exit(hub: Hub) -> None:
             try:
-                await drain(running_hub())
+                await drain(hub)
             finally:
                 server(number, None)
 
         def begin() -> None:
-            running_hub().spawn(drain_and_exit())
+            hub = existing_hub()
+            if hub is None:
+                server(number, None)
+            else:
+                hub.spawn(drain_and_exit(hub))
 
         loop.call_soon_threadsafe(begin)
 

@@ -47,13 +47,17 @@ class SocketWriter:
     """Writes through the ASGI ``send`` of any server.
 
     ``send`` usually has nothing to wait for; then it is stepped once and is done, without a task.
-    ``on_slow`` is called once, when durable frames overflow the queue.
+    ``on_slow`` is called once, when durable frames overflow the queue. ``transport`` is what lies below, where it
+    is known: ASGI itself has no way to end the connection of a peer that does not read.
     """
 
-    def __init__(self, send: AsgiSend, on_slow: Callable[[], None]) -> None:
+    def __init__(
+        self, send: AsgiSend, on_slow: Callable[[], None], transport: asyncio.Transport | None = None
+    ) -> None:
         self.closed = False
         self._overflowed = False
         self._send = send
+        self._lower = transport
         self._on_slow = on_slow
         self._queue: deque[Frame] = deque()
         self._queued_bytes = 0
@@ -73,7 +77,7 @@ class SocketWriter:
         """Send what waits and the close frame; nothing is sent afterwards.
 
         False when the peer did not take the close frame within CLOSE_GRACE; the connection is cut then, where
-        the server lets us.
+        the transport is known.
         """
         if self.closed:
             return True
@@ -85,13 +89,16 @@ class SocketWriter:
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except TimeoutError:
             self.release()
-            self.cut()
+            if self._lower is not None:
+                self._lower.abort()
             return False
         except (OSError, RuntimeError):
             # The peer was faster: uvicorn raises ClientDisconnected, an OSError, others RuntimeError.
             self.release()
             return True
-        self.cut_later()
+        if self._lower is not None:
+            # A peer that does not complete the closing handshake is not waited for.
+            asyncio.get_running_loop().call_later(CLOSE_GRACE, self._lower.abort)
         return True
 
     def release(self) -> None:
@@ -101,12 +108,6 @@ class SocketWriter:
         if self._flusher is not None:
             self._flusher.cancel()
             self._flusher = None
-
-    def cut(self) -> None:
-        """End the connection without waiting for the peer. Plain ASGI has no way to."""
-
-    def cut_later(self) -> None:
-        """``cut`` when the peer does not complete the closing handshake."""
 
     def _enqueue(self, frame: Frame) -> None:
         if self._overflowed:
@@ -190,16 +191,10 @@ class UvicornWriter(SocketWriter):
     def __init__(
         self, send: AsgiSend, on_slow: Callable[[], None], protocol: WebSocketsSansIOProtocol
     ) -> None:
-        super().__init__(send, on_slow)
+        super().__init__(send, on_slow, protocol.transport)
         self._protocol = protocol
         self._transport = protocol.transport
         self._is_writable = protocol.writable.is_set
-
-    def cut(self) -> None:
-        self._transport.abort()
-
-    def cut_later(self) -> None:
-        asyncio.get_running_loop().call_later(CLOSE_GRACE, self._transport.abort)
 
     def _write(self, frame: Frame) -> bool:
         if not self._is_writable() or self._flusher is not None:
@@ -220,6 +215,8 @@ class UvicornWriter(SocketWriter):
 def open_writer(send: AsgiSend, on_slow: Callable[[], None]) -> SocketWriter:
     """The fastest writer for an accepted socket."""
     protocol = getattr(send, "__self__", None)
-    if isinstance(protocol, WebSocketsSansIOProtocol) and not protocol.conn.extensions:
-        return UvicornWriter(send, on_slow, protocol)
-    return SocketWriter(send, on_slow)
+    if not isinstance(protocol, WebSocketsSansIOProtocol):
+        return SocketWriter(send, on_slow)
+    if protocol.conn.extensions:
+        return SocketWriter(send, on_slow, protocol.transport)
+    return UvicornWriter(send, on_slow, protocol)

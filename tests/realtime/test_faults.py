@@ -35,12 +35,14 @@ async def _subscribed(client: Client, topic: str) -> Client:
     return client
 
 
-async def test_a_client_that_never_reads_is_cut_off_with_bounded_memory(redis_prefix: str, settings: Any) -> None:
+async def test_a_client_that_never_reads_is_cut_off_with_bounded_memory(
+    redis_prefix: str, settings: Any
+) -> None:
     topic = f"room:{uuid4().hex}"
     with running_server(redis_url=settings.REDIS_URL, redis_prefix=redis_prefix) as server:
         async with (
             signed_in(server, Person()) as watcher,
-            signed_in(server, Person(), max_queue=1) as sleeper,
+            signed_in(server, Person(), max_queue=1, close_timeout=0.2) as sleeper,
         ):
             await _subscribed(sleeper, topic)
             before = server.resident_bytes()
@@ -56,7 +58,10 @@ async def test_a_client_that_never_reads_is_cut_off_with_bounded_memory(redis_pr
 
 async def test_a_client_that_reads_too_slowly_is_told_to_resume(server: Server) -> None:
     topic = f"room:{uuid4().hex}"
-    async with signed_in(server, Person()) as watcher, signed_in(server, Person(), max_queue=1) as sleeper:
+    async with (
+        signed_in(server, Person()) as watcher,
+        signed_in(server, Person(), max_queue=1, close_timeout=0.2) as sleeper,
+    ):
         await _subscribed(sleeper, topic)
         before = (await _stats(watcher))["closed_slow"]
         published = 0
@@ -68,7 +73,10 @@ async def test_a_client_that_reads_too_slowly_is_told_to_resume(server: Server) 
 
 async def test_a_quick_client_is_not_disturbed_by_a_slow_one(server: Server) -> None:
     topic = f"room:{uuid4().hex}"
-    async with signed_in(server, Person()) as quick, signed_in(server, Person(), max_queue=1) as sleeper:
+    async with (
+        signed_in(server, Person()) as quick,
+        signed_in(server, Person(), max_queue=1, close_timeout=0.2) as sleeper,
+    ):
         await _subscribed(sleeper, topic)
         await _subscribed(quick, topic)
         flooding = asyncio.create_task(asyncio.to_thread(_flood, topic, 3_000, 2_000))
@@ -79,7 +87,10 @@ async def test_a_quick_client_is_not_disturbed_by_a_slow_one(server: Server) -> 
 
 async def test_ephemeral_frames_are_dropped_before_durable_ones(server: Server) -> None:
     topic = f"room:{uuid4().hex}"
-    async with signed_in(server, Person()) as watcher, signed_in(server, Person(), max_queue=1) as sleeper:
+    async with (
+        signed_in(server, Person()) as watcher,
+        signed_in(server, Person(), max_queue=1, close_timeout=0.2) as sleeper,
+    ):
         await _subscribed(sleeper, topic)
         before = await _stats(watcher)
         typing = {"event": "typing:start", "data": {"text": "x" * 2_000}}
@@ -108,24 +119,29 @@ async def test_a_terminated_server_says_when_to_come_back_and_finishes_what_it_d
     redis_prefix: str, settings: Any
 ) -> None:
     with running_server(redis_url=settings.REDIS_URL, redis_prefix=redis_prefix) as server:
-        async with signed_in(server, Person()) as busy, signed_in(server, Person()) as idle:
-            async with open_socket(server.url) as stranger:
-                await busy.send("test:slow", {"seconds": 0.5}, id="work")
-                await asyncio.sleep(0.1)
-                begin = time.monotonic()
-                server.process.send_signal(signal.SIGTERM)
-                for client in (idle, stranger):
-                    code, reason = await client.closed()
-                    assert code == 1012
-                    assert reason.startswith("restart retry_ms=")
-                assert (await busy.receive())["data"] == {"done": True}
-                assert (await busy.closed())[0] == 1012
+        async with (
+            signed_in(server, Person()) as busy,
+            signed_in(server, Person()) as idle,
+            open_socket(server.url) as stranger,
+        ):
+            await busy.send("test:slow", {"seconds": 0.5}, id="work")
+            await asyncio.sleep(0.1)
+            begin = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            for client in (idle, stranger):
+                code, reason = await client.closed()
+                assert code == 1012
+                assert reason.startswith("restart retry_ms=")
+            assert (await busy.receive())["data"] == {"done": True}
+            assert (await busy.closed())[0] == 1012
         await asyncio.to_thread(server.process.wait, 10)
         assert time.monotonic() - begin < 5
 
 
 async def test_a_full_server_refuses_politely(redis_prefix: str, settings: Any) -> None:
-    with running_server(redis_url=settings.REDIS_URL, redis_prefix=redis_prefix, WS_MAX_CONNECTIONS="1") as server:
+    with running_server(
+        redis_url=settings.REDIS_URL, redis_prefix=redis_prefix, WS_MAX_CONNECTIONS="1"
+    ) as server:
         async with signed_in(server, Person()):
             with pytest.raises(websockets.InvalidStatus) as refusal:
                 async with open_socket(server.url):
@@ -153,10 +169,11 @@ async def test_sockets_outlive_redis_and_are_told_to_resync(person: Person) -> N
 async def test_a_socket_can_be_opened_while_redis_is_away(person: Person) -> None:
     with own_redis() as redis, running_server(redis_url=redis.url, redis_prefix="own") as server:
         redis.stop()
-        async with open_socket(server.url) as client:
-            # The greeting of this server reads Redis as others read the database.
-            await client.send("auth", {"token": person.token}, id="a")
-            assert (await client.closed())[0] == 1011
+        async with signed_in(server, person) as client:
+            assert (await client.ask("test:stats"))["data"]["redis_connected"] is False
+            redis.start()
+            assert (await client.receive())["event"] == "resync"
+            assert (await client.ask("test:stats"))["data"]["redis_connected"] is True
 
 
 async def test_a_frozen_redis_holds_no_thread_and_what_was_lost_is_made_known(person: Person) -> None:
