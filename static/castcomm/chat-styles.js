@@ -18,7 +18,8 @@ export const avatarStyles = css`
 export const chatStyles = css`
   :host {
     display: grid;
-    grid-template-columns: minmax(17rem, 22rem) minmax(0, 1fr);
+    position: relative;
+    grid-template: minmax(0, 1fr) / minmax(17rem, 22rem) minmax(0, 1fr);
     height: 100%;
     min-height: 0;
     overflow: hidden;
@@ -142,6 +143,10 @@ export const chatStyles = css`
     min-width: 0;
     min-height: 0;
   }
+  castcomm-person-picker {
+    /* Its dialog is above everything; it needs no cell of the grid. */
+    position: absolute;
+  }
   @media (max-width: 48rem) {
     :host {
       grid-template-columns: minmax(0, 1fr);
@@ -180,13 +185,15 @@ export const conversationStyles = css`
   .who {
     min-width: 0;
   }
+  .status:empty {
+    display: none;
+  }
   .status {
-    min-height: 1.2em;
     color: var(--muted);
     font-size: 0.8125rem;
     line-height: 1.2;
   }
-  .back {
+  button.back {
     display: none;
     margin-left: -0.6rem;
   }
@@ -237,8 +244,8 @@ export const conversationStyles = css`
   }
   .own .bubble {
     border-color: transparent;
-    background: var(--accent);
-    color: var(--on-accent);
+    background: light-dark(var(--accent), color-mix(in oklab, var(--accent) 30%, var(--surface)));
+    color: light-dark(var(--on-accent), var(--text));
   }
   .own .bubble a {
     color: inherit;
@@ -349,7 +356,7 @@ export const conversationStyles = css`
     .head {
       padding-left: 0.75rem;
     }
-    .back {
+    button.back {
       display: inline-grid;
     }
     .composer .word {

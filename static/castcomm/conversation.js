@@ -102,7 +102,7 @@ class CastCommConversation extends LitElement {
         <span class="avatar" aria-hidden="true">${name ? initials(name) : ""}</span>
         <div class="who">
           <h2>${name || "Conversation"}</h2>
-          <p class="status">${this.#typing(store) || this.#circle(store)}</p>
+          <p class="status">${this.#typing(store) || this.#circle(store) || nothing}</p>
         </div>
       </header>
     `;

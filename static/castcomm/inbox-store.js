@@ -2,7 +2,6 @@
 
 const PAGE = 20;
 const COUNT_DELAY_MS = 250;
-const CATCH_UP_PAGE = 100;
 
 export const FILTERS = {
   all: { query: { archived: "false" }, fits: (item) => !item.archived_at },
@@ -47,7 +46,7 @@ export class InboxStore extends EventTarget {
     const { signal } = this.#listeners;
     const listen = (event, handle) => this.#connection.addEventListener(event, handle, { signal });
     listen("push:notification", ({ detail: frame }) => this.#received(frame));
-    for (const event of ["push:notification:updated", "push:inbox:updated", "resync"]) listen(event, () => this.catchUp());
+    listen("resync", () => this.catchUp());
     listen("ready", ({ detail }) => this.#noticeHead(detail.inbox_seq));
     listen("heads", ({ detail }) => this.#noticeHead(detail.inbox_seq));
     this.#connection.retain();
@@ -157,14 +156,14 @@ export class InboxStore extends EventTarget {
     }
     this.#catching = true;
     try {
-      const query = { since_seq: this.#seq, limit: CATCH_UP_PAGE };
-      const page = await this.#api.get("/notifications", query);
-      if (page.next) {
-        // Too much to patch in row by row.
-        await this.load(this.filter);
-      } else {
-        for (const item of page.results) this.#merge(item);
+      const { results, inbox_seq, complete } = await this.#api.get("/notifications", { since_seq: this.#seq });
+      if (complete) {
+        for (const item of results) this.#merge(item);
+        this.#seq = Math.max(this.#seq, inbox_seq);
         this.#countSoon();
+      } else {
+        // Too much was missed to tell change by change.
+        await this.load(this.filter);
       }
     } catch (error) {
       this.error = error;
@@ -180,11 +179,11 @@ export class InboxStore extends EventTarget {
 
   #received(frame) {
     const inOrder = this.#seq !== null && frame.seq === this.#seq + 1;
-    if (inOrder && frame.data?.id && frame.data?.created_at) {
-      this.#merge({ seq: frame.seq, ...frame.data });
+    if (inOrder) {
+      this.#merge(frame.data);
       this.#countSoon();
       this.#changed();
-    } else if (this.#seq === null || !frame.seq || frame.seq > this.#seq) {
+    } else if (frame.seq > this.#seq) {
       this.catchUp();
     }
   }

@@ -102,8 +102,10 @@ export class Subscription {
   }
 
   #take(frame) {
-    if (this.seq !== null && frame.seq <= this.seq) return;
-    this.seq = frame.seq;
+    // Read marks come along in a replay and have no number.
+    const numbered = frame.seq !== undefined && frame.seq !== null;
+    if (numbered && this.seq !== null && frame.seq <= this.seq) return;
+    if (numbered) this.seq = frame.seq;
     this.#onFrame(frame);
   }
 }
