@@ -10,7 +10,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from accounts.models import Organization
+from accounts.models import Organization, User
+from accounts.selectors import members_of
+from castcomm.common.ids import parse_id
 from workflows.definition import all_places
 from workflows.engine.versions import definition_of
 from workflows.models import Execution, StepRun, Workflow
@@ -35,6 +37,14 @@ def executions_of(organization: Organization) -> QuerySet[Execution]:
         "workflow", "version", "user"
     )
     return found.defer("workflow__definition", "version__definition")
+
+
+def find_member(organization: Organization, named: str) -> User | None:
+    """The active member with this id or e-mail address, or None."""
+    identifier = parse_id(named)
+    wanted = {"user_id": identifier} if identifier else {"user__email": named.strip().lower()}
+    membership = members_of(organization).filter(**wanted).first()
+    return membership.user if membership is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
