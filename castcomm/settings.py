@@ -148,7 +148,12 @@ DATABASES["default"].update(
     ENGINE="django.db.backends.postgresql",
     CONN_HEALTH_CHECKS=True,
     CONN_MAX_AGE=0 if DATABASE_POOL_SIZE else 60,
-    OPTIONS={"connect_timeout": 5, "application_name": env.str("SERVICE_NAME", default="castcomm")},
+    OPTIONS={
+        "connect_timeout": 5,
+        "application_name": env.str("SERVICE_NAME", default="castcomm"),
+        # Without it psycopg prepares nothing, not even what common.sql asks for. Django's own cursors never do.
+        "prepare_threshold": 5,
+    },
     TEST={"NAME": "test_castcomm" + env.str("TEST_DB_SUFFIX", default="")},
 )
 if DATABASE_POOL_SIZE:
