@@ -57,6 +57,56 @@ class Foreign:
             content=MARK,
         ).message
 
+    @functools.cached_property
+    def template(self) -> Any:
+        from notifications.services.templates import save_template
+
+        contents = {"en": {"in_app_title": MARK, "in_app_body": MARK}}
+        return save_template(organization=self.organization, key="foreign-row", name=MARK, contents=contents)
+
+    @functools.cached_property
+    def notification_id(self) -> str:
+        from notifications.services.sending import send_notification
+
+        result = send_notification(
+            organization=self.organization,
+            recipients=[self.user],
+            content={"title": MARK, "body": MARK},
+            channels=["in_app"],
+        )
+        return str(result.notifications[0].id)
+
+    @functools.cached_property
+    def push_subscription(self) -> Any:
+        from notifications.models import PushSubscription
+
+        return PushSubscription.objects.create(
+            organization=self.organization, user=self.user, device_name=MARK, endpoint_index="0" * 32
+        )
+
+    @functools.cached_property
+    def workflow(self) -> Any:
+        from workflows.services.drafts import create_workflow
+        from workflows.services.publishing import publish_workflow
+
+        definition = {
+            "name": MARK,
+            "type": "foreign-row",
+            "triggerEvent": "foreign_event",
+            "steps": [{"type": "delay", "duration": 86_400_000}],
+        }
+        workflow = create_workflow(organization=self.organization, definition=definition)
+        publish_workflow(workflow=workflow)
+        return workflow
+
+    @functools.cached_property
+    def execution(self) -> Any:
+        from workflows.services.triggering import trigger_event
+
+        assert self.workflow
+        (execution,) = trigger_event(organization=self.organization, event="foreign_event", user=self.user)
+        return execution
+
 
 RowMaker = Callable[[Foreign], str]
 
@@ -67,14 +117,17 @@ ROWS: dict[str, RowMaker] = {
     "threads.participant_id": lambda foreign: str(foreign.second_user.id),
     "threads.change": lambda foreign: "archive",
     "messages.message_id": lambda foreign: str(foreign.message.id),
+    "notifications.notification_id": lambda foreign: foreign.notification_id,
+    "templates.template_id": lambda foreign: str(foreign.template.id),
+    "push.subscription_id": lambda foreign: str(foreign.push_subscription.id),
+    "workflows.key": lambda foreign: foreign.workflow.key,
+    "workflow-executions.execution_id": lambda foreign: str(foreign.execution.id),
 }
 
 # Where a view reads the body before it looks for the row: a body it accepts, by method and address.
 BODIES: dict[tuple[str, str], Callable[[Foreign], Any]] = {
     ("PATCH", "messages/{message_id}"): lambda foreign: {"content": "x"},
     ("POST", "threads/{thread_id}/messages"): lambda foreign: {"content": "x", "client_id": "c1"},
-    ("POST", "threads/{thread_id}/participants"): lambda foreign: {
-        "participants": [str(foreign.second_user.id)]
-    },
+    ("POST", "threads/{thread_id}/participants"): lambda foreign: {"participants": ["owner@example.com"]},
     ("PATCH", "threads/{thread_id}/participants/{participant_id}"): lambda foreign: {"role": "member"},
 }
