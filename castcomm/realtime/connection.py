@@ -46,6 +46,8 @@ class Hold:
 
     def release(self, topic: str, deliver: Callable[[Frame], None], head: int) -> None:
         """Deliver what came meanwhile and is newer than ``head``, and from now on everything."""
+        # What waits for a burst may be part of the past that was read.
+        self._connection.hub.flush(topic)
         for frame in self._frames:
             if not 0 < frame.seq <= head:
                 deliver(frame)

@@ -45,7 +45,7 @@ async def accept_pong(connection: Connection, data: dict[str, Any]) -> None:
     """A sign of life."""
 
 
-@on("subscribe")
+@on("subscribe", inbox=True)
 async def subscribe(connection: Connection, data: dict[str, Any]) -> Answer:
     """Listen to a topic and get what was missed since ``since_seq``, without gap and without doubles."""
     topic = data.get("topic")
@@ -56,6 +56,8 @@ async def subscribe(connection: Connection, data: dict[str, Any]) -> Answer:
     ):
         raise InvalidInput("since_seq must be a whole number.", attr="since_seq")
     person = (connection.user_id, connection.organization_id, key)
+    if connection.inbox and topic != connection.own_topic:
+        raise NotFound("This socket is for the inbox alone.", attr="topic")
     if not await connection.call(kind.authorize, *person):
         raise NotFound("There is no such topic.", attr="topic")
     topic = f"{topic}"

@@ -57,6 +57,14 @@ class Topic:
         self.next_delivery = 0.0
         self.timer: asyncio.TimerHandle | None = None
 
+    def deliver(self, frame: Frame) -> None:
+        """Hand a frame to every listener; one that fails does not keep it from the others."""
+        for deliver in list(self.deliveries.values()):
+            try:
+                deliver(frame)
+            except Exception:
+                logger.exception("A listener could not take a frame")
+
     def confirm(self) -> None:
         self.live = True
         for waiter in self.waiters:
@@ -138,6 +146,12 @@ class Hub:
         if entry is not None and listener in entry.deliveries:
             entry.deliveries[listener] = deliver
 
+    def flush(self, topic: str) -> None:
+        """Deliver now what waits for the next burst of a busy topic."""
+        entry = self._topics.get(self._prefix + topic.encode())
+        if entry is not None and entry.waiting:
+            self._deliver_waiting(entry)
+
     def unsubscribe(self, topic: str, listener: Hashable) -> None:
         """Stop delivering to ``listener``; the last one ends the Redis subscription."""
         channel = self._prefix + topic.encode()
@@ -199,8 +213,7 @@ class Hub:
             logger.error("Redis delivered something that is not a frame: %r", payload[:80])
             return
         if len(entry.deliveries) < CROWD:
-            for deliver in list(entry.deliveries.values()):
-                deliver(frame)
+            entry.deliver(frame)
             return
         entry.waiting.append(frame)
         if entry.timer is None:
@@ -211,11 +224,12 @@ class Hub:
                 self._deliver_waiting(entry)
 
     def _deliver_waiting(self, entry: Topic) -> None:
-        entry.timer = None
+        if entry.timer is not None:
+            entry.timer.cancel()
+            entry.timer = None
         frames, entry.waiting = entry.waiting, []
-        frame = frames[0] if len(frames) == 1 else Frame.join(frames)
-        for deliver in list(entry.deliveries.values()):
-            deliver(frame)
+        if frames:
+            entry.deliver(frames[0] if len(frames) == 1 else Frame.join(frames))
         entry.next_delivery = self.loop.time() + min(MAX_PAUSE, PAUSE_PER_LISTENER * len(entry.deliveries))
 
     def on_live(self, channel: bytes) -> None:
@@ -245,7 +259,8 @@ class Hub:
         within_ms = min(30_000, 2 * len(self.connections))
         frame = Frame(b'{"event":"resync","data":{"within_ms":%d}}' % within_ms, event="resync")
         for connection in list(self.connections):
-            connection.deliver(frame)
+            # Past the filter of the inbox sockets: this is for every socket.
+            connection.writer.push(frame)
 
     async def _sweep(self) -> None:
         """Close sockets that have been silent for too long."""

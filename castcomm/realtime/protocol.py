@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -37,8 +37,7 @@ class MalformedFrame(InvalidInput):
         self.frame_id = frame_id
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFrame:
+class ClientFrame(NamedTuple):
     """One frame from a client. Without an id the client does not want an answer, only errors."""
 
     id: str | None

@@ -60,6 +60,13 @@ def _missed(user_id: UUID, organization_id: UUID, key: str, since_seq: int | Non
     return topics.Replay(events=entries[since_seq:], head=head)
 
 
+topics.register_kind(
+    "user",
+    topics.TopicKind(
+        authorize=lambda user_id, organization_id, key: key == f"{organization_id}:{user_id}",
+        replay=lambda user_id, organization_id, key, since_seq: topics.Replay(),
+    ),
+)
 topics.register_kind("room", topics.TopicKind(authorize=_may_hear, replay=_missed))
 
 

@@ -152,7 +152,10 @@ async def test_a_full_server_refuses_politely(redis_prefix: str, settings: Any) 
 
 async def test_sockets_outlive_redis_and_are_told_to_resync(person: Person) -> None:
     with own_redis() as redis, running_server(redis_url=redis.url, redis_prefix="own") as server:
-        async with signed_in(server, person) as client:
+        async with (
+            signed_in(server, person) as client,
+            signed_in(server, person, path="/ws/notifications") as inbox,
+        ):
             await _subscribed(client, "room:here")
             redis.stop()
             assert (await client.ask("test:echo", {"alive": True}))["data"] == {"alive": True}
@@ -160,6 +163,7 @@ async def test_sockets_outlive_redis_and_are_told_to_resync(person: Person) -> N
             frame = await client.receive()
             assert frame["event"] == "resync"
             assert frame["data"]["within_ms"] >= 0
+            assert (await inbox.receive())["event"] == "resync"
             with override_settings(REDIS_URL=redis.url, REDIS_PREFIX="own"):
                 publisher = _publisher()
                 assert publisher.send([(hub.channel_of("room:here"), b'd1 message:received\n{"seq":1}')])
