@@ -49,7 +49,6 @@ class ThreadAdmin(TenantAdmin):
     read_only = True
     list_display = ["title", "organization", "kind", "people", "msg_seq", "active_at"]
     list_filter = ["kind"]
-    list_select_related = ["organization"]
     search_fields = ["subject", "id", "participants__user__email"]
     search_help_text = "Subject, id, or the address of a participant"
     ordering = ["-active_at"]
@@ -71,7 +70,7 @@ class ThreadAdmin(TenantAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Thread]:
         present = Count("participants", filter=Q(participants__left_at=None), distinct=True)
         threads: QuerySet[Thread] = super().get_queryset(request)
-        return threads.select_related("created_by").annotate(present_count=present)
+        return threads.select_related("organization", "created_by").annotate(present_count=present)
 
     @admin.display(description="Thread")
     def title(self, thread: Thread) -> str:

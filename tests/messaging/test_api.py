@@ -178,7 +178,7 @@ def test_a_thread_one_is_not_in_does_not_exist(
             assert response.json()["errors"][0]["code"] == "not_found"
     thread.refresh_from_db()
     assert thread.seq == 1
-    assert not post(signed_in(cleo), "threads/not-an-id/messages", {"content": "x"}).status_code == 500
+    assert post(signed_in(cleo), "threads/not-an-id/messages", {"content": "x"}).status_code == 404
     assert signed_in(ada).get("/api/v1/threads/not-an-id").status_code == 404
 
 

@@ -156,13 +156,18 @@ def test_whoever_may_only_read_cannot_send(organization: Organization, ada: User
 
 @pytest.mark.parametrize("participants", [2, 12])
 @pytest.mark.django_db(transaction=True)
-def test_sending_takes_one_statement_however_many_listen(participants: int):
+def test_sending_takes_one_prepared_statement_however_many_listen(participants: int):
     organization = make_organization()
     people = [make_member(organization, f"p{number}") for number in range(participants)]
     thread = open_thread(organization, *people)
     say(thread, people[0])
     with CaptureQueriesContext(connection) as queries:
         say(thread, people[0])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%UPDATE messaging_thread%'"
+        )
+        assert cursor.fetchone() == (1,)
     statements = [query["sql"] for query in queries if query["sql"] not in {"BEGIN", "COMMIT"}]
     assert len(statements) == 1
 
