@@ -19,6 +19,7 @@ from castcomm.embedded.servers import lasting_servers
 from castcomm.embedded.testing import run_tests
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
+_PASS_ON = {"test", "manage"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,14 +27,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkout", type=Path, default=_CHECKOUT, help="the folder with manage.py and var/")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="what bin/run does after its set-up")
-    test = commands.add_parser("test", help="what bin/test does after its set-up", add_help=False)
-    test.add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("test", help="what bin/test does after its set-up; arguments go to pytest")
     commands.add_parser("up", help="start PostgreSQL and Redis and leave them running")
     commands.add_parser("down", help="stop what 'up' started")
     commands.add_parser("env", help="print the variables of the running servers for a shell's eval")
     commands.add_parser("status", help="say what runs")
-    manage = commands.add_parser("manage", help="manage.py with those variables", add_help=False)
-    manage.add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("manage", help="manage.py with those variables and the arguments that follow")
     mail = commands.add_parser("mail", help="the mail catcher alone")
     mail.add_argument("--smtp-port", type=int, default=1025)
     mail.add_argument("--http-port", type=int, default=8025)
@@ -41,8 +40,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our own arguments, and those after ``test`` or ``manage``, which argparse would take for ours."""
+    for index, argument in enumerate(arguments):
+        if argument in _PASS_ON and arguments[index - 1 : index] != ["--checkout"]:
+            return list(arguments[: index + 1]), list(arguments[index + 1 :])
+    return list(arguments), []
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    own, passed_on = _split(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(own)
+    options.arguments = passed_on
     checkout: Path = options.checkout.resolve()
     try:
         return _COMMANDS[options.command](checkout, options)

@@ -52,7 +52,9 @@ async def serve(*, smtp_port: int, http_port: int, folder: Path) -> None:
 
     for port in (smtp_port, http_port):
         if not ports.is_free(port):
-            raise EmbeddedError(f"The mail catcher's port {port} is taken by {ports.listener(port)}.")
+            raise EmbeddedError(
+                f"The mail catcher's port {port} is taken ({ports.listener(port) or 'by whom is not seen'})."
+            )
     smtp = await loop.create_server(session, ports.LOOPBACK, smtp_port)
     http = uvicorn.Server(
         uvicorn.Config(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Container
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 _LISTEN = "0A"
+# Below the range for outgoing connections (32768 and up on Linux), above most well-known services.
+_QUIET_PORTS = range(20000, 32000)
 
 
 def is_free(port: int) -> bool:
@@ -30,11 +33,15 @@ def answers(port: int) -> bool:
 
 
 def free_port(*, prefer: int | None = None, avoid: Container[int] = ()) -> int:
-    """``prefer`` or the first free port of the nine after it; without ``prefer`` any free port."""
-    if prefer is not None:
-        for port in range(prefer, prefer + 10):
-            if port not in avoid and port < 65536 and is_free(port):
-                return port
+    """``prefer`` or the first free port of the nine after it; without ``prefer`` any free port.
+
+    The kernel does not take it in the meantime: outgoing connections get higher numbers.
+    """
+    near = range(prefer, min(prefer + 10, 65536)) if prefer is not None else range(0)
+    anywhere = random.sample(_QUIET_PORTS, 200)
+    for port in [*near, *anywhere]:
+        if port not in avoid and is_free(port):
+            return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

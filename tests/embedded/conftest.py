@@ -16,6 +16,7 @@ import pytest
 
 from castcomm.embedded import ports, process
 from castcomm.embedded.places import find_places
+from castcomm.embedded.servers import lasting_servers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _MANAGE = 'import os, sys\nprint(sys.argv[1], "on", os.environ["DATABASE_URL"].partition(":")[0])\n'
@@ -114,8 +115,10 @@ class Miniature:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
             child.communicate(timeout=60)
-        self.call("down")
-        home = find_places(self.folder).home
+        places = find_places(self.folder)
+        for server in lasting_servers(places).values():
+            server.stop()
+        home = places.home
         if not home.is_relative_to(self.folder):
             shutil.rmtree(home)
 

@@ -6,12 +6,12 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from castcomm.embedded.environment import lasting_secrets
+from castcomm.embedded.places import find_places
 from tests.embedded.conftest import Miniature
 
 
@@ -25,15 +25,6 @@ def test_says_where_everything_is_and_stops_on_ctrl_c(miniature: Miniature) -> N
     output, _ = child.communicate(timeout=40)
     assert child.returncode == 0
     assert "Stopped." in output
-    assert miniature.processes() == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything(miniature: Miniature, number: signal.Signals) -> None:
-    child, _ = miniature.start_and_wait()
-    child.send_signal(number)
-    child.communicate(timeout=40)
-    assert child.returncode == 128 + number
     assert miniature.processes() == []
 
 
@@ -59,14 +50,26 @@ def test_the_servers_die_with_a_killed_run_and_the_next_run_ends_the_rest(miniat
     miniature.wait_until_empty()
 
 
-def test_a_second_run_in_the_same_checkout_is_told_of_the_first(miniature: Miniature) -> None:
-    child, _ = miniature.start_and_wait()
+def test_beside_a_run_others_find_it(miniature: Miniature) -> None:
+    (miniature.folder / "manage.py").write_text(
+        "from os import environ as e\nprint(e['DATABASE_URL'], e['SMTP_PORT'], e['DEMO_TIME_SCALE'])\n"
+    )
+    child, said = miniature.start_and_wait()
     second = miniature.call("run", PORT=str(miniature.port + 1))
     assert second.returncode == 1
     assert "already runs in this checkout" in second.stderr
     assert f"http://localhost:{miniature.port}/" in second.stderr
     assert f"kill {child.pid}" in second.stderr
     assert "Traceback" not in second.stderr
+    manage = miniature.call("manage", "anything")
+    assert manage.stdout.strip() in said
+    assert manage.stdout.strip().endswith(" 2880")
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=40)
+    assert child.returncode == 128 + signal.SIGTERM
+    without = miniature.call("manage", "anything")
+    assert without.returncode == 1
+    assert "Start everything with bin/run" in without.stderr
 
 
 def test_a_taken_port_is_named_with_another_that_is_free(miniature: Miniature) -> None:
@@ -120,27 +123,14 @@ def test_secrets_are_made_once_and_read_by_the_owner_only(tmp_path: Path) -> Non
     assert stat.S_IMODE((tmp_path / "secrets.env").stat().st_mode) == 0o600
 
 
-def test_manage_runs_with_what_the_run_chose(miniature: Miniature) -> None:
-    (miniature.folder / "manage.py").write_text(
-        "from os import environ as e\nprint(e['DATABASE_URL'], e['SMTP_PORT'], e['DEMO_TIME_SCALE'])\n"
-    )
-    child, said = miniature.start_and_wait()
-    answer = miniature.call("manage", "anything")
-    assert answer.stdout.strip() in said
-    assert answer.stdout.strip().endswith(" 2880")
-    child.send_signal(signal.SIGTERM)
-    child.communicate(timeout=40)
-    without = miniature.call("manage", "anything")
-    assert without.returncode == 1
-    assert "Start everything with bin/run" in without.stderr
-
-
-def test_a_configured_server_is_not_started(
-    miniature: Miniature, eventually: Callable[[Callable[[], object]], None]
-) -> None:
-    child, said = miniature.start_and_wait(DATABASE_URL="postgres://someone@db.example.com/castcomm")
+def test_a_configured_server_is_not_started(miniature: Miniature) -> None:
+    (miniature.folder / "manage.py").write_text("raise SystemExit(1)")
+    said = miniature.call("run", DATABASE_URL="postgres://someone@db.example.com/castcomm").stdout
     assert "Starting Redis in" in said
-    assert not (Path(miniature.folder) / "var/postgres").exists()
-    child.send_signal(signal.SIGTERM)
-    child.communicate(timeout=40)
-    eventually(lambda: not miniature.processes())
+    assert not (find_places(miniature.folder).home / "postgres").exists()
+
+
+def test_arguments_of_the_tests_and_of_manage_are_passed_on(miniature: Miniature) -> None:
+    (miniature.folder / "manage.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    answer = miniature.call("manage", "-k", "--help", DATABASE_URL="postgres://db/x", REDIS_URL="redis://r")
+    assert answer.stdout == "['-k', '--help']\n"

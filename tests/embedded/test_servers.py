@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 from collections.abc import Callable
@@ -141,9 +142,12 @@ def test_below_a_private_home_the_data_goes_where_the_account_reaches_it(tmp_pat
     write_private(home / "copy/var/servers-home", f"{places.home}\n")
     copy = find_places(home / "copy")
     assert copy.home != places.home
-    for folder in (copy.home, places.home):
-        (folder / "checkout").unlink()
-        find_places(home / "checkout")
+    shutil.rmtree(copy.home)
+    # Whoever removes var/ wants a fresh start; the data that it pointed to goes with it.
+    shutil.rmtree(home / "checkout/var")
+    fresh = find_places(home / "checkout")
+    assert not places.home.exists()
+    shutil.rmtree(fresh.home)
 
 
 def test_a_setting_from_outside_replaces_a_server(open_folder: Path) -> None:
