@@ -29,9 +29,7 @@ def get_membership(user: User | uuid.UUID, organization: Organization | uuid.UUI
 
 def memberships_of(user: User | uuid.UUID) -> QuerySet[Membership]:
     """The active memberships of ``user``, oldest first, with their organizations."""
-    return (
-        active_memberships().filter(user=user).select_related("organization").order_by("created_at", "id")
-    )
+    return active_memberships().filter(user=user).select_related("organization").order_by("created_at", "id")
 
 
 def organizations_of(user: User | uuid.UUID) -> QuerySet[Organization]:

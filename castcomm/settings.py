@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -30,7 +31,7 @@ DEBUG = env.bool("DEBUG", default=False)
 
 def _secret(name: str) -> str:
     """A secret of the environment; while DEBUG is on, one that this checkout makes for itself and keeps."""
-    value = env.str(name, default="")
+    value = str(env.str(name, default=""))
     if value or not DEBUG:
         return value
     VAR_DIR.mkdir(exist_ok=True)
@@ -246,7 +247,7 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = _public.scheme
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_STORE_TOKENS = False
-SOCIALACCOUNT_PROVIDERS = {
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
     "google": {"SCOPE": ["profile", "email"], "OAUTH_PKCE_ENABLED": True},
     "github": {"SCOPE": ["user:email"]},
 }

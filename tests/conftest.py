@@ -72,7 +72,9 @@ def make_user(db: None) -> Callable[..., User]:
         **fields: Any,
     ) -> User:
         password = fields.pop("password", None)
-        user = User.objects.create_user(email or f"person-{new_id().hex[-12:]}@example.com", password, **fields)
+        user = User.objects.create_user(
+            email or f"person-{new_id().hex[-12:]}@example.com", password, **fields
+        )
         if organization is not None:
             add_member(organization=organization, user=user, role=role, domain_role=domain_role)
         return user

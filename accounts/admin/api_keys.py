@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts.admin.tenancy import ADMIN_ROLES, TenantAdmin, TenantModelForm
 from accounts.models import ApiKey
 from accounts.services import api_keys
+from castcomm.common.clock import now
 from castcomm.common.errors import CastCommError
 
 # Both change something, so each asks first and is a POST with the CSRF token.
@@ -52,7 +53,7 @@ class NewKeyForm(TenantModelForm):
 
     def clean_expires_at(self) -> Any:
         moment = self.cleaned_data["expires_at"]
-        if moment is not None and moment <= api_keys.now():
+        if moment is not None and moment <= now():
             raise forms.ValidationError("This moment has passed.")
         return moment
 
@@ -101,13 +102,15 @@ class ApiKeyAdmin(TenantAdmin):
         obj._state.adding = False
         self._show_once(request, plain)
 
-    @display(description="state", label={"active": "success", "expired": "warning", "revoked": "danger"})
+    @display(  # type: ignore[untyped-decorator]
+        description="state", label={"active": "success", "expired": "warning", "revoked": "danger"}
+    )
     def state(self, key: ApiKey) -> str:
         if key.revoked_at is not None:
             return "revoked"
         return "active" if api_keys.is_usable(key) else "expired"
 
-    @display(description="scopes")
+    @admin.display(description="scopes")
     def scope_list(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
@@ -118,11 +121,15 @@ class ApiKeyAdmin(TenantAdmin):
             api_keys.revoke(key=key)
         self.message_user(request, f"{len(keys)} revoked. They do not work any more.", messages.SUCCESS)
 
-    @action(description="Rotate", url_path="rotate", permissions=["change"], dialog=_ROTATE)
+    @action(  # type: ignore[untyped-decorator]
+        description="Rotate", url_path="rotate", permissions=["change"], dialog=_ROTATE
+    )
     def rotate_key(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, self._rotate)
 
-    @action(description="Revoke", url_path="revoke", permissions=["change"], dialog=_REVOKE)
+    @action(  # type: ignore[untyped-decorator]
+        description="Revoke", url_path="revoke", permissions=["change"], dialog=_REVOKE
+    )
     def revoke_key(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, self._revoke)
 

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
 
 from accounts.admin.tenancy import (
     ADMIN_ROLES,
@@ -39,7 +38,8 @@ class OrganizationAdmin(TenantScopeMixin, ModelAdmin):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         members = Count("memberships", filter=Q(memberships__is_active=True))
-        return super().get_queryset(request).annotate(members=members)
+        counted: QuerySet[Any] = super().get_queryset(request).annotate(members=members)
+        return counted
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = super().get_readonly_fields(request, obj)
@@ -51,7 +51,7 @@ class OrganizationAdmin(TenantScopeMixin, ModelAdmin):  # type: ignore[misc]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return is_superuser(request)
 
-    @display(description="members", ordering="members")
+    @admin.display(description="members", ordering="members")
     def member_count(self, organization: Any) -> int:
         return int(organization.members)
 

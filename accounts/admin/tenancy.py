@@ -28,7 +28,7 @@ def staffed_organizations(request: HttpRequest) -> Mapping[uuid.UUID, str]:
     known: dict[uuid.UUID, str] | None = getattr(request, "_staffed_organizations", None)
     if known is None:
         rows = Membership.objects.filter(
-            user_id=request.user.pk,
+            user=request.user.pk,
             is_active=True,
             organization__is_active=True,
             role__in=Membership.STAFF_ROLES,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
@@ -39,7 +38,8 @@ __all__ = [
 class TenantMixin:
     """What views of one organization have at hand. The permissions are checked before any of it is read."""
 
-    request: Request
+    # A Request in every view; the stubs of Django's View name another type.
+    request: Any
 
     @property
     def tenant(self) -> Tenant:
@@ -65,9 +65,7 @@ class TenantMixin:
 
     def run_once(self, act: Callable[[], Response]) -> Response:
         """Run ``act`` once per ``Idempotency-Key`` of this caller."""
-        return run_once(
-            request=self.request, organization_id=self.organization.id, actor=self.actor, act=act
-        )
+        return run_once(request=self.request, organization_id=self.organization.id, actor=self.actor, act=act)
 
 
 class TenantAPIView(TenantMixin, APIView):

@@ -105,7 +105,7 @@ def authenticate_key(plain: str) -> ApiKey | None:
     parts = plain.split("_", 2)
     if len(parts) != 3 or parts[0] != "cc" or not parts[1].isalnum() or len(plain) > 200:
         return None
-    key = ApiKey.objects.select_related("organization").filter(prefix=parts[1]).first()
+    key: ApiKey | None = ApiKey.objects.select_related("organization").filter(prefix=parts[1]).first()
     expected = key.key_hash if key is not None else hash_key("")
     # Compared also when there is no such prefix, so that the time says nothing.
     matches = hmac.compare_digest(hash_key(plain), expected)

@@ -76,7 +76,8 @@ def change_member(*, membership: Membership, by: Membership | None, changes: Map
         row.save(update_fields=["role", "is_active", "domain_role"])
         if "attributes" in changes:
             _set_attributes(row, changes["attributes"])
-    return Membership.objects.select_related("user").get(id=row.id)
+    changed: Membership = Membership.objects.select_related("user").get(id=row.id)
+    return changed
 
 
 def _set_attributes(membership: Membership, attributes: Mapping[str, Any]) -> None:

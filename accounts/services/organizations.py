@@ -77,5 +77,7 @@ def check_domain_role(domain_role: str) -> str:
     """``domain_role`` when it is one short word; raises InvalidInput."""
     domain_role = domain_role.strip()
     if len(domain_role) > _DOMAIN_ROLE_LENGTH or not domain_role.isprintable():
-        raise InvalidInput(f"At most {_DOMAIN_ROLE_LENGTH} characters.", attr="domain_role", code="max_length")
+        raise InvalidInput(
+            f"At most {_DOMAIN_ROLE_LENGTH} characters.", attr="domain_role", code="max_length"
+        )
     return domain_role

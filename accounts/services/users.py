@@ -71,9 +71,7 @@ def welcome_user(
 ) -> None:
     """Give a new account its first membership and publish UserRegistered, in one transaction."""
     with transaction.atomic():
-        add_member(
-            organization=organization, user=user, role=role, domain_role=domain_role, announce=False
-        )
+        add_member(organization=organization, user=user, role=role, domain_role=domain_role, announce=False)
         events.publish(UserRegistered(user_id=user.id, organization_id=organization.id))
 
 

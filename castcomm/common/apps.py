@@ -12,5 +12,7 @@ class CommonConfig(AppConfig):
 
         # Sent once per app, in order; the schedules' own tables are there once Beat's app has migrated.
         post_migrate.connect(
-            write_schedules, sender=apps.get_app_config("django_celery_beat"), dispatch_uid="castcomm.schedules"
+            write_schedules,
+            sender=apps.get_app_config("django_celery_beat"),
+            dispatch_uid="castcomm.schedules",
         )

@@ -132,7 +132,10 @@ def _read(response: requests.Response, max_bytes: int) -> bytes:
         size += len(chunk)
         if size > max_bytes:
             raise RequestFailed(
-                f"The answer has more than {max_bytes} bytes.", code="http_too_large", sent=None, retryable=False
+                f"The answer has more than {max_bytes} bytes.",
+                code="http_too_large",
+                sent=None,
+                retryable=False,
             )
         chunks.append(chunk)
     return b"".join(chunks)

@@ -61,7 +61,9 @@ class IdempotentRequest(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["organization_id", "actor", "key"], name="idempotent_request_once"),
+            models.UniqueConstraint(
+                fields=["organization_id", "actor", "key"], name="idempotent_request_once"
+            ),
         ]
 
     def __str__(self) -> str:

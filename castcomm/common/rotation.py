@@ -60,6 +60,7 @@ def _names(model: type[models.Model], column: EncryptedTextField) -> tuple[str, 
     key = model._meta.pk
     assert key is not None
     assert key.column is not None
+    assert column.column is not None
     return quote(model._meta.db_table), quote(key.column), quote(column.column)
 
 

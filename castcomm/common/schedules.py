@@ -35,7 +35,9 @@ def register_schedule(name: str, *, task: str, every: int, queue: str, descripti
 def write_schedules(**_signal: Any) -> None:
     """Make the declared schedules exist in the database; connected to ``post_migrate``."""
     for name, schedule in schedules.items():
-        interval, _ = IntervalSchedule.objects.get_or_create(every=schedule.every, period=IntervalSchedule.SECONDS)
+        interval, _ = IntervalSchedule.objects.get_or_create(
+            every=schedule.every, period=IntervalSchedule.SECONDS
+        )
         kept = {"task": schedule.task, "queue": schedule.queue, "description": schedule.description}
         row, created = PeriodicTask.objects.get_or_create(
             name=name, defaults={**kept, "interval": interval, "expire_seconds": max(10, schedule.every * 3)}

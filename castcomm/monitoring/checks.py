@@ -61,9 +61,7 @@ def _secret_key() -> list[CheckMessage]:
 
 
 def _encryption_keys() -> list[CheckMessage]:
-    make = (
-        'python3 -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
-    )
+    make = 'python3 -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"'
     if not settings.FIELD_ENCRYPTION_KEYS:
         return [
             Error(

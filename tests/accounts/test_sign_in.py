@@ -59,14 +59,19 @@ def test_who_signs_up_belongs_to_the_only_organization(
     assert "new@example.com" in mailoutbox[0].to
 
 
-def test_an_address_must_be_verified_before_signing_in(organization: Organization, mailoutbox: list[Any]) -> None:
+def test_an_address_must_be_verified_before_signing_in(
+    organization: Organization, mailoutbox: list[Any]
+) -> None:
     post(SIGN_UP, {"email": "new@example.com", "password": PASSWORD})
     refused = post(SIGN_IN, {"email": "new@example.com", "password": PASSWORD})
     assert refused.status_code == 401
     link = re.search(r"https?://\S+/accounts/confirm-email/\S+", mailoutbox[0].body)
     assert link is not None
     browser = Client()
-    assert browser.post(link.group().split("testserver")[-1].removeprefix("http://localhost:8000")).status_code == 302
+    assert (
+        browser.post(link.group().split("testserver")[-1].removeprefix("http://localhost:8000")).status_code
+        == 302
+    )
     assert EmailAddress.objects.get(email="new@example.com").verified
     assert sign_in(User.objects.get(email="new@example.com"))
 
@@ -76,7 +81,10 @@ def test_the_named_organization_is_joined(
 ) -> None:
     make_organization("One")
     second = make_organization("Two")
-    assert post(f"{SIGN_UP}?organization=two", {"email": "n@example.com", "password": PASSWORD}).status_code == 401
+    assert (
+        post(f"{SIGN_UP}?organization=two", {"email": "n@example.com", "password": PASSWORD}).status_code
+        == 401
+    )
     assert registered[0].organization_id == second.id
 
 

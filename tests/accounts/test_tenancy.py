@@ -102,7 +102,9 @@ def test_a_foreign_row_does_not_exist(
             if name == "owner":
                 answered.add(answer.status_code)
             _assert_nothing_seen(answer.content, said)
-    assert 404 in answered, f"an owner gets {answered} for {url}: is the row looked up within the organization?"
+    assert 404 in answered, (
+        f"an owner gets {answered} for {url}: is the row looked up within the organization?"
+    )
 
 
 @pytest.mark.parametrize("address", WITHOUT_ROWS, ids=name_of)

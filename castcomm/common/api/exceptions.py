@@ -26,7 +26,7 @@ class ServiceError(APIException):
             self.wait = math.ceil(retry_after)
 
 
-class Handler(ExceptionHandler):  # type: ignore[misc]
+class Handler(ExceptionHandler):
     """drf-standardized-errors' handler, which also knows our own exceptions."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
@@ -48,7 +48,7 @@ def _nested(path: str, error: CastCommError) -> dict[str, Any]:
     return detail
 
 
-class Formatter(ExceptionFormatter):  # type: ignore[misc]
+class Formatter(ExceptionFormatter):
     """Adds ``attr`` for errors of services that are not validation errors."""
 
     def format_error_response(self, error_response: ErrorResponse) -> Any:

@@ -20,7 +20,8 @@ _KINDS = {
 def route(address: str, view: Any, *, name: str) -> URLPattern:
     """``route("members/<uuid:user_id>", …)`` answers at ``members/…`` and ``members/…/``."""
     pattern = _PARAMETER.sub(lambda found: f"(?P<{found['name']}>{_KINDS[found['kind'] or 'str']})", address)
-    return re_path(rf"^{pattern}/?$", view, name=name)
+    made: URLPattern = re_path(rf"^{pattern}/?$", view, name=name)
+    return made
 
 
 class Router(SimpleRouter):

@@ -30,4 +30,6 @@ class Command(BaseCommand):
             for key in result.unreadable:
                 self.stderr.write(f"{model._meta.label} {key}: no key opens {field.name}; left as it is")
         if failed:
-            raise CommandError(f"{failed} values could not be opened. Keep the old keys until that is solved.")
+            raise CommandError(
+                f"{failed} values could not be opened. Keep the old keys until that is solved."
+            )
