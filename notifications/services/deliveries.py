@@ -6,7 +6,8 @@ import uuid
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, JSONField, Value
+from django.db.models.expressions import CombinedExpression
 
 from accounts.models import Organization
 from castcomm.common.clock import now as current_time
@@ -111,3 +112,42 @@ def requeue(delivery_ids: list[uuid.UUID]) -> list[tuple[uuid.UUID, str]]:
             lambda: [doorbell.ring(channel, priority) for channel, priority in sorted(pairs)]
         )
     return [(row.id, str(Channel(row.channel))) for row in rows]
+
+
+def cancel_deliveries(delivery_ids: list[uuid.UUID]) -> list[tuple[uuid.UUID, str]]:
+    """Stop those of these deliveries that wait; the other channels go on. Returns (id, channel)."""
+    with transaction.atomic():
+        rows = list(
+            Delivery.objects.select_for_update()
+            .filter(id__in=delivery_ids, status__in=CANCELLABLE)
+            .order_by("id")
+        )
+        Delivery.objects.filter(id__in=[row.id for row in rows]).update(
+            status=DeliveryStatus.CANCELLED, reason=Reason.CANCELLED, settled_at=current_time()
+        )
+    return [(row.id, str(Channel(row.channel))) for row in rows]
+
+
+def resolve_unknown(
+    delivery_ids: list[uuid.UUID], *, sent: bool, by: str = ""
+) -> list[tuple[uuid.UUID, str]]:
+    """Say what became of deliveries of which nobody knew: ``sent``, or not, in which case they go out again.
+
+    Only those that are ``unknown`` change; returns their (id, channel). ``by`` names who said so; that is kept in
+    the decision, where *explain* finds it.
+    """
+    moment = current_time()
+    with transaction.atomic():
+        rows = Delivery.objects.select_for_update().filter(id__in=delivery_ids, status=DeliveryStatus.UNKNOWN)
+        found = [(row.id, str(Channel(row.channel))) for row in rows.order_by("id")]
+        ids = [id_ for id_, _ in found]
+        said = {"resolved": {"sent": sent, "by": by, "at": moment.isoformat()}}
+        Delivery.objects.filter(id__in=ids).update(
+            decision=CombinedExpression(F("decision"), "||", Value(said, output_field=JSONField()))
+        )
+        if not sent:
+            return requeue(ids)
+        Delivery.objects.filter(id__in=ids).update(
+            status=DeliveryStatus.SENT, reason=Reason.ACCEPTED, sent_at=moment, settled_at=moment, error=""
+        )
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accounts.models import Organization
@@ -90,11 +91,19 @@ def sentence(delivery: Delivery) -> str:
         )
     if detail.get("until") and delivery.status == DeliveryStatus.DEFERRED:
         parts.append(f"Until {detail['until']}.")
+    if (resolved := delivery.decision.get("resolved")) and delivery.status == DeliveryStatus.SENT:
+        # Nobody saw the provider accept it.
+        parts = [_resolution(resolved)]
     if delivery.status == DeliveryStatus.PENDING and delivery.attempt_count == 0:
         parts.append("It is waiting for a worker.")
     if delivery.error:
         parts.append(f"Detail: {delivery.error}")
     return " ".join(parts)
+
+
+def _resolution(resolved: Mapping[str, Any]) -> str:
+    who = resolved["by"] or "Staff"
+    return f"{who} said that it arrived." if resolved["sent"] else f"{who} had it sent again."
 
 
 def timeline(notification: Notification) -> list[tuple[str, str]]:
@@ -119,6 +128,9 @@ def timeline(notification: Notification) -> list[tuple[str, str]]:
                 events.append(
                     (attempt.finished_at, f"{delivery.get_channel_display()}: {outcome}. {attempt.detail}")
                 )
+        if resolved := delivery.decision.get("resolved"):
+            said = f"{delivery.get_channel_display()}: {_resolution(resolved)}"
+            events.append((dt.datetime.fromisoformat(resolved["at"]), said))
         if delivery.settled_at and not delivery.attempts.all():
             events.append(
                 (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from notifications.rendering.content import (
 )
 from notifications.rendering.context import RESERVED_NAMES, message_context, person_context
 from notifications.rendering.mjml import compile_mjml, text_from_html
+from notifications.rendering.mjml_check import check_mjml
 from notifications.rendering.sandbox import RenderingError, compile_template, variables_of
 from notifications.services.catalog import content_facts
 
@@ -99,6 +101,11 @@ def draft_of(template: Template) -> TemplateVersion:
 def check_content(row: TemplateContent, *, layout: Template | None, attr: str = "") -> None:
     """Compile every field of ``row`` (filling its compiled fields); raises InvalidInput that names the field."""
     try:
+        if row.mjml:
+            # Before the layout is put around it, so that lines are those of the field.
+            compile_template(row.mjml, html=True)
+            # A layout's own {{ content }} may stand between its sections.
+            check_mjml(re.sub(r"\{\{\s*content\s*\}\}", "", row.mjml))
         row.compiled_html = (
             compile_mjml(row.mjml, layout=layout_mjml(layout, row.locale), title=row.subject)
             if row.mjml
