@@ -38,8 +38,9 @@ def free_port(*, prefer: int | None = None, avoid: Container[int] = ()) -> int:
     The kernel does not take it in the meantime: outgoing connections get higher numbers.
     """
     near = range(prefer, min(prefer + 10, 65536)) if prefer is not None else range(0)
-    anywhere = random.sample(_QUIET_PORTS, 200)
-    for port in [*near, *anywhere]:
+    anywhere: list[int] = random.sample(_QUIET_PORTS, 200)
+    candidates: list[int] = [*near, *anywhere]
+    for port in candidates:
         if port not in avoid and is_free(port):
             return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
