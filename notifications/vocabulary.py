@@ -37,7 +37,7 @@ _PRIORITIES = {priority.key: priority for priority in Priority}
 
 
 class DeliveryStatus(models.TextChoices):
-    """The life of one delivery. It only ever moves forward (see ``RANK``)."""
+    """The life of one delivery. It only ever moves forward, but for a retry."""
 
     PENDING = "pending", "Pending"
     DEFERRED = "deferred", "Deferred"

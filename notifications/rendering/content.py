@@ -66,6 +66,7 @@ class PushText:
 
 
 CONTENT_FIELDS = ("subject", "title", "body", "html", "text", "sms", "action_url")
+MAX_URL = 2_000  # characters
 _JINJA_MARK = re.compile(r"\{\{|\{%|\{#")
 
 
@@ -165,6 +166,8 @@ def _source_line(mjml: str, error: RenderingError) -> int | None:
 
 def _url(content: ContentFacts, context: Mapping[str, Any], literal: bool) -> str:
     filled = _named("action_url", content, context, literal)
+    if len(filled) > MAX_URL:
+        raise RenderingError(f"action_url: The address is longer than {MAX_URL} characters.")
     return safe_url(filled) if filled else ""
 
 

@@ -2,7 +2,8 @@
 
 Compiling when a version is published leaves only the filling-in to the moment of sending. MJML's parser must not
 see the Jinja2 parts: an expression becomes a word, a statement between elements becomes a comment, and
-both come back afterwards. An expression inside ``href`` or ``src`` is passed through ``safe_url``.
+both come back afterwards. An expression that begins the address in ``href`` or ``src`` is passed through
+``safe_url``; further on in an address it is only escaped.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ _FORBIDDEN = re.compile(r"<\s*(mj-raw|mj-include|script|iframe|object|embed|form
 _EVENT_ATTRIBUTE = re.compile(r"<[^>]*\son\w+\s*=", re.IGNORECASE)
 _WORD = re.compile(r"ccjinja(\d+)x")
 _COMMENT = re.compile(r"<!--\s*ccjinja(\d+)x\s*-->")
-_URL_ATTRIBUTE = re.compile(r"""(?:href|src)\s*=\s*(?:"[^"]*|'[^']*)$""", re.IGNORECASE)
+# The beginning of an address: the quote, and at most statements (which say nothing themselves) behind it.
+_URL_BEGINS = re.compile(r"""(?:href|src)\s*=\s*["'](?:\s|ccjinja\d+x)*$""", re.IGNORECASE)
+_FORBIDDEN_ADDRESS = re.compile(
+    r"""(?:href|src)\s*=\s*["']?\s*(javascript|vbscript|data)\s*:""", re.IGNORECASE
+)
 _inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
 
 
@@ -54,6 +59,10 @@ def _refuse_dangerous(source: str) -> None:
     if found:
         line = source.count("\n", 0, found.start()) + 1
         raise RenderingError(f"Line {line}: event attributes are not allowed in e-mails.", line=line)
+    found = _FORBIDDEN_ADDRESS.search(source)
+    if found:
+        line = source.count("\n", 0, found.start()) + 1
+        raise RenderingError(f"Line {line}: {found[1].lower()}: is not allowed in e-mails.", line=line)
 
 
 def _protect(source: str, parts: list[str]) -> str:
@@ -65,7 +74,7 @@ def _protect(source: str, parts: list[str]) -> str:
         inside_tag = _ends_inside_tag(before, inside_tag)
         made.append(before)
         piece = match[0]
-        if piece.startswith("{{") and inside_tag and _URL_ATTRIBUTE.search("".join(made)[-2000:]):
+        if piece.startswith("{{") and inside_tag and _begins_address("".join(made)[-2000:], parts):
             piece = "{{ (" + piece[2:-2].strip() + ") | safe_url }}"
         parts.append(piece)
         word = f"ccjinja{len(parts) - 1}x"
@@ -73,6 +82,13 @@ def _protect(source: str, parts: list[str]) -> str:
         position = match.end()
     made.append(source[position:])
     return "".join(made)
+
+
+def _begins_address(before: str, parts: list[str]) -> bool:
+    found = _URL_BEGINS.search(before)
+    if found is None:
+        return False
+    return not any(parts[int(number)].startswith("{{") for number in _WORD.findall(found[0]))
 
 
 def _ends_inside_tag(text: str, inside: bool) -> bool:

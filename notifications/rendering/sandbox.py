@@ -1,7 +1,7 @@
 """Jinja2 for text that staff write: sandboxed, bounded, and with errors that name line and variable.
 
 The context holds plain values only (see ``plain``): an object with methods would let a template reach the
-database. Multiplication, powers and ranges are bounded, loops may be nested three deep, output is capped.
+database. What a template may cost is bounded (see ``bounds``).
 """
 
 from __future__ import annotations
@@ -14,16 +14,24 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes
 
-MAX_OUTPUT = 1_000_000  # characters
+from notifications.rendering.bounds import MAX_LOOP_DEPTH, MAX_OUTPUT, BoundedEnvironment, Bounding, budget
+
 MAX_SOURCE = 200_000  # characters
-MAX_RANGE = 1_000
-MAX_NUMBER = 10**12
-MAX_LOOP_DEPTH = 3
 PLAIN_TYPES = (str, int, float, bool, type(None), dt.datetime, dt.date)
+# Statements that hold their output back (to name, filter or repeat it) could double it again and again.
+_UNAVAILABLE = (
+    nodes.Include,
+    nodes.Import,
+    nodes.FromImport,
+    nodes.Extends,
+    nodes.Macro,
+    nodes.CallBlock,
+    nodes.FilterBlock,
+    nodes.AssignBlock,
+    nodes.Block,
+)
 
 
 class RenderingError(ValueError):
@@ -35,32 +43,15 @@ class RenderingError(ValueError):
         self.variable = variable
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(["*", "**", "%"])
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "%" and isinstance(left, str):
-            raise SecurityError("the % operator does not format text here; use ~ or a filter")
-        if not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise SecurityError(f"{operator} works on numbers only")
-        if abs(left) > MAX_NUMBER or abs(right) > MAX_NUMBER or (operator == "**" and abs(right) > 8):
-            raise SecurityError(f"the numbers in {operator} are too large")
-        return super().call_binop(context, operator, left, right)
-
-
-def _bounded_range(*arguments: int) -> range:
-    made = range(*arguments)
-    if len(made) > MAX_RANGE:
-        raise SecurityError(f"range() gives at most {MAX_RANGE} numbers")
-    return made
-
-
 def safe_url(value: Any) -> str:
     """``value`` when it is a link that may stand in a message (http, https, mailto, or a path), else ``#``."""
     text = str(value).strip()
     if any(ord(character) < 33 for character in text):
         return "#"
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "#"
     if parts.scheme in ("http", "https", "mailto"):
         return text
     return (
@@ -69,17 +60,21 @@ def safe_url(value: Any) -> str:
 
 
 def _date(value: Any, form: str = "%Y-%m-%d") -> str:
-    return value.strftime(form[:100]) if isinstance(value, dt.date) else str(value)
+    """A date of the data (ISO 8601, as JSON has it) in the form of ``strftime``; other text stays as it is."""
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    return str(value.strftime(form[:100])) if isinstance(value, dt.date) else str(value)
 
 
 @functools.cache
-def _environment(html: bool) -> _Environment:
-    made = _Environment(autoescape=html, undefined=StrictUndefined, cache_size=0, keep_trailing_newline=False)
-    made.globals = {"range": _bounded_range}
-    for unsafe in ("xmlattr", "pprint", "center", "format", "indent", "urlize", "map", "attr"):
-        made.filters.pop(unsafe, None)
-    made.filters["safe_url"] = safe_url
-    made.filters["date"] = _date
+def _environment(html: bool) -> BoundedEnvironment:
+    made = BoundedEnvironment(
+        autoescape=html, undefined=StrictUndefined, cache_size=0, keep_trailing_newline=False
+    )
+    made.filters |= {"safe_url": safe_url, "date": _date}
     return made
 
 
@@ -91,19 +86,24 @@ def compile_template(source: str, *, html: bool) -> Template:
     environment = _environment(html)
     try:
         tree = environment.parse(source)
-        _check_loops(tree)
-        return environment.from_string(source)
+        _check_statements(tree)
+        code = environment.compile(Bounding().visit(tree))
+        return environment.template_class.from_code(environment, code, environment.make_globals(None), None)
+    except RenderingError:
+        raise
     except TemplateSyntaxError as error:
-        raise RenderingError(f"Line {error.lineno}: {error.message}.", line=error.lineno) from error
-    except TemplateError as error:
-        raise RenderingError(f"{error}.") from error
+        words = (error.message or "").rstrip(".")
+        raise RenderingError(f"Line {error.lineno}: {words}.", line=error.lineno) from error
+    except Exception as error:  # numbers of thousands of digits, nesting that Python's own compiler refuses
+        raise RenderingError(f"It cannot be compiled: {type(error).__name__}: {error}.") from error
 
 
-def _check_loops(node: nodes.Node, depth: int = 0) -> None:
+def _check_statements(node: nodes.Node, depth: int = 0) -> None:
     for child in node.iter_child_nodes():
-        if isinstance(child, nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends | nodes.Macro):
+        if isinstance(child, _UNAVAILABLE) or (isinstance(child, nodes.For) and child.recursive):
             raise RenderingError(
-                f"Line {child.lineno}: include, import, extends and macro are not available.",
+                f"Line {child.lineno}: include, import, extends, block, macro, call, filter, set with a body and "
+                "recursive loops are not available.",
                 line=child.lineno,
             )
         deeper = depth + isinstance(child, nodes.For)
@@ -111,14 +111,17 @@ def _check_loops(node: nodes.Node, depth: int = 0) -> None:
             raise RenderingError(
                 f"Line {child.lineno}: loops may be nested {MAX_LOOP_DEPTH} deep at most.", line=child.lineno
             )
-        _check_loops(child, deeper)
+        _check_statements(child, deeper)
 
 
 def render(source: str, context: Mapping[str, Any], *, html: bool) -> str:
     """``source`` filled with ``context`` (plain values); raises RenderingError with line and variable."""
     template = compile_template(source, html=html)
     try:
-        text = template.render(context)
+        with budget():
+            text = _collected(template, context)
+    except RenderingError:
+        raise
     except UndefinedError as error:
         name = _undefined_name(str(error))
         line = _line_of(error)
@@ -127,10 +130,32 @@ def render(source: str, context: Mapping[str, Any], *, html: bool) -> str:
         ) from error
     except Exception as error:  # any failure of a template is the template's, and is reported as such
         line = _line_of(error)
-        raise RenderingError(f"Line {line}: {error}.", line=line) from error
-    if len(text) > MAX_OUTPUT:
-        raise RenderingError(f"The result is longer than {MAX_OUTPUT} characters.")
+        raise RenderingError(f"Line {line}: {str(error).rstrip('.')}.", line=line) from error
+    if "\x00" in text or not storable(text):
+        raise RenderingError(
+            "The result contains characters that no text may have (NUL, half a surrogate pair)."
+        )
     return text
+
+
+def storable(text: str) -> bool:
+    """Whether ``text`` can be written as UTF-8; escapes in a template can make half of a surrogate pair."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _collected(template: Template, context: Mapping[str, Any]) -> str:
+    """What the template gives, piece by piece, so that too much of it is noticed before it is put together."""
+    pieces = []
+    size = 0
+    for piece in template.generate(context):
+        size += len(piece)
+        if size > MAX_OUTPUT:
+            raise RenderingError(f"The result is longer than {MAX_OUTPUT} characters.")
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 _UNDEFINED = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+)'?")

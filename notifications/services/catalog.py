@@ -8,6 +8,7 @@ make anyway.
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 import threading
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from accounts.models import Organization
 from notifications.models import Category, EventType, Preference, Template, TemplateContent, TemplateVersion
 from notifications.rendering.content import ContentFacts
 from notifications.services.routing import EventFacts
+from notifications.vocabulary import Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,15 @@ def catalog_of(organization_id: uuid.UUID, *, revision: int | None = None) -> Ca
 
 
 def touch_catalog(organization_id: uuid.UUID) -> None:
-    """Say that the catalog changed; call it in the transaction of the change."""
-    Organization.objects.filter(id=organization_id).update(catalog_revision=models.F("catalog_revision") + 1)
+    """Say that the catalog changed; call it in the transaction of the change.
+
+    The step is random: a snapshot that was loaded inside a transaction which then rolled back must not have the
+    number that the next change will get.
+    """
+    step = 1 + secrets.randbelow(2**31)
+    Organization.objects.filter(id=organization_id).update(
+        catalog_revision=models.F("catalog_revision") + step
+    )
 
 
 def _load(organization_id: uuid.UUID, revision: int) -> Catalog:
@@ -156,7 +165,7 @@ def _event_type_facts(row: EventType, templates: Mapping[uuid.UUID, TemplateFact
         category_key=row.category.key,
         template=templates.get(row.template_id) if row.template_id else None,
         routing=EventFacts(
-            channels=tuple(row.channels),
+            channels=tuple(channel for channel in Channel.values if channel in row.channels),
             is_critical=row.is_critical,
             quiet_hours_policy=row.quiet_hours_policy,
         ),

@@ -21,11 +21,12 @@ from castcomm.common.crypto import blind_index
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import parse_id
 from notifications.rendering.context import person_context
+from notifications.rendering.sandbox import storable
 from notifications.services.routing import QuietPeriod
 from notifications.vocabulary import Channel
 
 _ADDRESS = re.compile(
-    r"^[^@\s<>\",;:\\()\[\]]+@[^@\s<>\",;:\\()\[\]]+\.[^@\s.<>\",;:\\()\[\]]+$|^[^@\s]+@localhost$"
+    r"[^@\s\x00-\x1f\x7f<>\",;:\\()\[\]]+@(?:localhost|[^@\s\x00-\x1f\x7f<>\",;:\\()\[\]]+\.[^@\s\x00-\x1f\x7f.<>\",;:\\()\[\]]+)"
 )
 MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3
 
@@ -124,7 +125,7 @@ def _parse_one(position: int, given: Any) -> Reference:
 def normalize_email(value: Any, *, attr: str) -> str:
     """Lower-cased address (RFC 5321 without quoted local parts); raises InvalidInput."""
     text = value.strip().lower() if isinstance(value, str) else ""
-    if len(text) > MAX_ADDRESS or not _ADDRESS.match(text):
+    if len(text) > MAX_ADDRESS or not _ADDRESS.fullmatch(text) or not storable(text):
         raise InvalidInput("This is not an e-mail address.", attr=attr)
     return text
 

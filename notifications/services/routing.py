@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from notifications.vocabulary import Channel, Reason
 
@@ -58,7 +59,7 @@ class QuietPeriod:
 
     def end_if_inside(self, moment: dt.datetime) -> dt.datetime | None:
         """When the period ends that contains ``moment`` (UTC), or None outside of any."""
-        zone = ZoneInfo(self.zone)
+        zone = _zone(self.zone)
         today = moment.astimezone(zone).date()
         for begin in (today - dt.timedelta(days=1), today):
             if begin.weekday() not in self.days:
@@ -99,6 +100,15 @@ class Decision:
     reason: Reason
     due_at: dt.datetime
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@functools.lru_cache(maxsize=1024)
+def _zone(name: str) -> dt.tzinfo:
+    """The time zone; UTC for one that this machine does not know, so that one person's typo stops no send."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return dt.UTC
 
 
 _SPECIFICITY = {"event_type": 0, "category": 2, "global": 4}
