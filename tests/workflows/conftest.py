@@ -20,7 +20,6 @@ from workflows.services.publishing import publish_workflow
 from workflows.services.ready_made import read_ready_made
 
 
-
 @pytest.fixture
 def document_a() -> dict[str, Any]:
     """The workflow as document A prints it."""

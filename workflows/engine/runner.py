@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from castcomm.common.clock import Clock
 from workflows.definition import Place, place_at
@@ -62,7 +62,14 @@ class Engine:
             if late or time.monotonic() >= deadline:
                 _release(claimed[position:])
                 return position
-            self._run_claimed(claim)
+            try:
+                self._run_claimed(claim)
+            except (OperationalError, InterfaceError):
+                # The database is away. The leases bring back what was claimed.
+                raise
+            except Exception as error:
+                # What cannot even be recorded must not hold up the others; its lease counts it as a death.
+                log.error("workflow.step_not_recorded", step_run_id=str(claim.step_run_id), exc_info=error)
         return len(claimed)
 
     def _run_claimed(self, claim: Claim) -> None:
