@@ -23,7 +23,9 @@ from messaging.services.validation import check_id
 class ThreadMessagesView(ConversationView):
     """What was said in a thread."""
 
-    @extend_schema(parameters=schema.MESSAGE_FILTERS, responses=schema.MessagePage)
+    @extend_schema(
+        operation_id="threads_messages_list", parameters=schema.MESSAGE_FILTERS, responses=schema.MessagePage
+    )
     def get(self, request: Request, thread_id: str) -> Response:
         """Messages, newest first. ``next`` leads to older ones, ``previous`` to newer ones."""
         before, after = seq_in_query(request, "before"), seq_in_query(request, "after")

@@ -24,7 +24,7 @@ class ParticipantPagination(CursorPagination):
 class ParticipantsView(ConversationView):
     """The people in a thread."""
 
-    @extend_schema(responses=schema.ParticipantPage)
+    @extend_schema(operation_id="threads_participants_list", responses=schema.ParticipantPage)
     def get(self, request: Request, thread_id: str) -> Response:
         """Who is in the thread, first come first. Rooms do not tell how far the others have read."""
         place = get_place(self.user_id, self.organization.id, path_id(thread_id))

@@ -45,7 +45,7 @@ class ThreadPagination(CursorPagination):
 class ThreadsView(ConversationView):
     """The person's threads, and a new one."""
 
-    @extend_schema(parameters=schema.THREAD_FILTERS, responses=schema.ThreadPage)
+    @extend_schema(operation_id="threads_list", parameters=schema.THREAD_FILTERS, responses=schema.ThreadPage)
     def get(self, request: Request) -> Response:
         """The threads the caller is in, most recently active first."""
         archived = flag_in_query(request, "archived")
@@ -109,7 +109,7 @@ class ThreadView(ConversationView):
 class ThreadStateView(ConversationView):
     """What a thread is to the caller alone."""
 
-    @extend_schema(request=None, responses={204: None})
+    @extend_schema(operation_id="threads_change_state", request=None, responses={204: None})
     def post(self, request: Request, thread_id: str, change: str) -> Response:
         """archive, unarchive, mute or unmute; the others notice nothing."""
         changes: dict[str, Callable[..., None]] = {
@@ -146,7 +146,9 @@ class ThreadReadView(ConversationView):
 class ThreadEventsView(ConversationView):
     """What happened in a thread."""
 
-    @extend_schema(parameters=schema.EVENT_FILTERS, responses=schema.EventPage)
+    @extend_schema(
+        operation_id="threads_events_list", parameters=schema.EVENT_FILTERS, responses=schema.EventPage
+    )
     def get(self, request: Request, thread_id: str) -> Response:
         """The durable changes after ``since_seq``, in order, as the frames a socket gets.
 
