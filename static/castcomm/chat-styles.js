@@ -39,7 +39,7 @@ export const chatStyles = css`
     padding: 0.5rem 0.6rem 0.5rem 1rem;
     border-bottom: 1px solid var(--line);
   }
-  .head h1 {
+  .threads h2 {
     margin-right: auto;
     font-size: 1.125rem;
   }

@@ -81,7 +81,7 @@ export class CastCommChat extends LitElement {
     return html`
       <section class="threads" aria-label="Conversations">
         <div class="head">
-          <h1>Chat</h1>
+          <h2>Conversations</h2>
           <button class="quiet only-icon" aria-label="New conversation" title="New conversation" @click=${this.#pick}>
             ${icons.plus}
           </button>

@@ -92,6 +92,7 @@ export const inboxStyles = css`
     overflow-wrap: anywhere;
     font-size: 1rem;
     font-weight: 500;
+    line-height: 1.3;
   }
   .is-unread .title {
     font-weight: 650;

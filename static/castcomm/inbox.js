@@ -225,9 +225,9 @@ export class CastCommInbox extends LitElement {
         class="item ${isUnread ? "is-unread" : ""} ${this.#fresh.has(item.id) ? "is-new" : ""}"
         data-id=${item.id}
       >
-        <h3 class="title">
+        <div class="title" role="heading" aria-level=${this.mode === "bell" ? 3 : 2}>
           ${isUnread ? html`<span class="hidden">Unread: </span>` : nothing}${this.#title(item)}
-        </h3>
+        </div>
         ${item.body ? html`<p class="body">${item.body}</p>` : nothing}
         <p class="meta">
           <time datetime=${item.created_at} title=${fullTime(item.created_at)}>${relativeTime(item.created_at)}</time>

@@ -5,6 +5,7 @@ export const preferencesStyles = css`
     display: block;
   }
   .panel {
+    overflow: hidden;
     margin-bottom: 1.5rem;
     border: 1px solid var(--line);
     border-radius: var(--radius);
@@ -162,6 +163,7 @@ export const preferencesStyles = css`
   .field {
     display: grid;
     gap: 0.3rem;
+    min-width: 0;
   }
   .field > label,
   legend {
@@ -169,6 +171,7 @@ export const preferencesStyles = css`
     font-weight: 550;
   }
   .zone {
+    width: 100%;
     max-width: 20rem;
   }
   fieldset {
@@ -267,6 +270,15 @@ export const preferencesStyles = css`
     }
     .kind th[scope="row"] {
       padding-left: 1.4rem;
+    }
+    .days {
+      gap: 0.25rem;
+    }
+    .days label {
+      flex: 1;
+      min-width: 0;
+      padding: 0;
+      font-size: 0.875rem;
     }
     th:last-child,
     td:last-child {

@@ -222,9 +222,8 @@ export class CastCommPreferences extends LitElement {
         title=${long}
         @click=${() => !fixed && this.#change([change])}
       ></button>
-      <span class="why ${short === "you" ? "own" : ""}" id=${described}>
-        ${short}<span class="hidden">. ${long}</span>
-      </span>
+      <span class="why ${short === "you" ? "own" : ""}" aria-hidden="true">${short}</span>
+      <span class="hidden" id=${described}>${long || short}</span>
     `;
   }
 

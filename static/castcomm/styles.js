@@ -151,6 +151,12 @@ export const controls = css`
     border-radius: 8px;
     background: var(--surface);
   }
+  input:focus-visible,
+  select:focus-visible,
+  textarea:focus-visible {
+    border-color: var(--accent);
+    outline-offset: -1px;
+  }
   ::placeholder {
     color: var(--muted);
     opacity: 1;
