@@ -41,7 +41,7 @@ def person(view: TenantAPIView) -> Any:
 
 
 def _changes(organization_id: uuid.UUID, user_id: uuid.UUID, given: str) -> dict[str, Any]:
-    if not given.isdigit() or len(given) > 18:
+    if not given.isdecimal() or len(given) > 18:
         raise InvalidInput("A whole number.", attr="since_seq")
     rows, head, complete = selectors.inbox_changes(organization_id, user_id, int(given))
     return {"results": rows, "inbox_seq": head, "complete": complete}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -92,16 +93,17 @@ class BulkView(TenantAPIView):
         sends = asked.validated_data["notifications"]
         if len(sends) > MAX_BULK:
             raise InvalidInput(f"At most {MAX_BULK} sends in one call.", attr="notifications")
-        results = []
-        for position, one in enumerate(sends):
-            try:
-                results.append(send_notification(organization=self.organization, source="api", **one))
-            except CastCommError as error:
-                error.attr = (
-                    f"notifications.{position}.{error.attr}" if error.attr else f"notifications.{position}"
-                )
-                raise
+        with transaction.atomic():
+            results = [self._send(position, one) for position, one in enumerate(sends)]
         return Response({"results": [send_answer(one) for one in results]}, status=status.HTTP_202_ACCEPTED)
+
+    def _send(self, position: int, one: dict[str, Any]) -> SendResult:
+        try:
+            return send_notification(organization=self.organization, source="api", **one)
+        except CastCommError as error:
+            prefix = f"notifications.{position}"
+            error.attr = f"{prefix}.{error.attr}" if error.attr else prefix
+            raise
 
 
 class NotificationView(TenantAPIView):

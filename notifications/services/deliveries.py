@@ -68,10 +68,11 @@ def cancel_request(*, organization: Organization, request_id: uuid.UUID) -> int:
         if request is None:
             raise NotFound("There is no such request.")
         FanoutChunk.objects.filter(request=request).delete()
+        moment = current_time()
         waiting = Delivery.objects.filter(notification__request=request, status__in=CANCELLABLE)
-        stopped = waiting.update(
-            status=DeliveryStatus.CANCELLED, reason=Reason.CANCELLED, settled_at=current_time()
-        )
+        stopped = waiting.update(status=DeliveryStatus.CANCELLED, reason=Reason.CANCELLED, settled_at=moment)
+        # What a worker is trying at this moment is not tried again.
+        Notification.objects.filter(request=request, cancelled_at=None).update(cancelled_at=moment)
         request.status = RequestStatus.CANCELLED
         request.save(update_fields=["status"])
     return stopped

@@ -13,6 +13,8 @@ import redis
 import structlog
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from castcomm.celery import app
 from notifications.vocabulary import Priority
@@ -31,6 +33,9 @@ def client() -> redis.Redis:
         settings.REDIS_URL,
         socket_timeout=settings.REDIS_SOCKET_TIMEOUT,
         socket_connect_timeout=settings.REDIS_SOCKET_TIMEOUT,
+        # The client's own default tries four times with growing pauses, which a caller would have to wait for.
+        # A kept connection may have been closed since; that is worth one more try, a time-out is not.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
 
 
@@ -47,10 +52,12 @@ def ring_fanout() -> None:
 
 def heard(name: str) -> None:
     """The worker is about to look: a ring from now on is news again."""
+    if time.monotonic() < _silent_until:
+        return
     try:
         client().delete(_key(name))
     except redis.RedisError as error:
-        log.warning("doorbell.redis_away", error=str(error))
+        _fall_silent(error)
 
 
 def _key(name: str) -> str:
@@ -58,12 +65,16 @@ def _key(name: str) -> str:
 
 
 def _ring(name: str, task: str, arguments: tuple[object, ...], queue: str) -> None:
-    global _silent_until  # noqa: PLW0603
     if time.monotonic() < _silent_until:
         return
     try:
         if client().set(_key(name), b"1", nx=True, px=RING_LASTS):
             app.send_task(task, args=arguments, queue=queue, retry=False)
     except (redis.RedisError, OperationalError) as error:
-        _silent_until = time.monotonic() + SILENCE
-        log.warning("doorbell.redis_away", error=str(error))
+        _fall_silent(error)
+
+
+def _fall_silent(error: Exception) -> None:
+    global _silent_until  # noqa: PLW0603
+    _silent_until = time.monotonic() + SILENCE
+    log.warning("doorbell.redis_away", error=str(error))

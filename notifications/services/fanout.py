@@ -1,7 +1,8 @@
 """Large audiences: accepted as chunks in one transaction, turned into notifications by workers.
 
-A chunk is claimed with a lease, written and deleted in one transaction: a worker that dies leaves it to the
-next one, and nobody is notified twice.
+A chunk is locked, written and deleted in one transaction: a worker that dies leaves it to the next one, and
+nobody is notified twice. Its request is locked with it, so that one worker at a time writes an audience: a person
+named in two chunks is seen, and the last chunk knows that it is the last. A chunk that fails is tried again later.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 
+import structlog
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from accounts.models import Membership
 from castcomm.common.clock import now as current_time
@@ -22,6 +25,9 @@ from notifications.services.planning import Message, literal, plan
 from notifications.services.recipients import Person, Reference, load_people
 
 CHUNK = 500
+TRY_AGAIN = dt.timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
 
 
 def accept(
@@ -91,24 +97,48 @@ def run(*, budget: dt.timedelta = dt.timedelta(seconds=20)) -> int:
     done = 0
     ends = current_time() + budget
     while current_time() < ends:
-        if not _run_one():
+        if not _run_next():
             return done
         done += 1
     doorbell.ring_fanout()
     return done
 
 
-def _run_one() -> bool:
-    """Write the oldest chunk that nobody holds, in one transaction."""
+def is_waiting() -> bool:
+    """Whether there is a chunk that could be written now."""
+    return _waiting().exists()
+
+
+def _waiting() -> QuerySet[FanoutChunk]:
+    return FanoutChunk.objects.filter(Q(lease_until=None) | Q(lease_until__lt=current_time()))
+
+
+def _run_next() -> bool:
+    """Write the oldest chunk that nobody holds; one that fails waits, so that it stops no other."""
+    taken: list[uuid.UUID] = []
+    try:
+        return _run_one(taken)
+    except Exception:
+        if not taken:
+            raise
+        log.exception("fanout.chunk_failed", chunk=str(taken[0]))
+        FanoutChunk.objects.filter(id__in=taken).update(lease_until=current_time() + TRY_AGAIN)
+        return True
+
+
+def _run_one(taken: list[uuid.UUID]) -> bool:
+    """Write one chunk in one transaction; ``taken`` gets its id as soon as it is known."""
     with transaction.atomic():
         chunk = (
-            FanoutChunk.objects.select_for_update(skip_locked=True, of=("self",))
+            _waiting()
+            .select_for_update(skip_locked=True, of=("self", "request"), no_key=True)
             .select_related("request")
             .order_by("created_at", "position")
             .first()
         )
         if chunk is None:
             return False
+        taken.append(chunk.id)
         request = chunk.request
         if request.status == RequestStatus.FANNING_OUT:
             _write_chunk(chunk, request)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from accounts.models import Organization, User
 from castcomm.common import sql
@@ -84,7 +85,11 @@ def _mark(organization: Organization, user: User, rows: QuerySet[Notification], 
         ids = list(rows.filter(**condition).order_by("inbox_seq").values_list("id", flat=True))
         if not ids:
             return 0
-        values = {name: moment if value == "now" else None for name, value in changes.items()}
+        # Who reads what was seen before saw it then.
+        values = {
+            name: Coalesce(F(name), Value(moment)) if value == "now" else None
+            for name, value in changes.items()
+        }
         Notification.objects.filter(id__in=ids).update(**values)
         sql.run(_NEXT, (organization.id, user.id, len(ids)))
         sql.run(_NUMBER, (ids, list(range(reserved + 1, reserved + len(ids) + 1))))

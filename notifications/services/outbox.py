@@ -225,11 +225,16 @@ def settle(lease: Lease, settled: Sequence[Settled], *, provider: str, now: dt.d
         [one.due_at for one in settled],
         [one.attempts for one in settled],
         [one.outcome.value if one.outcome else "" for one in settled],
-        [one.error for one in settled],
-        [one.provider_message_id for one in settled],
+        [_storable(one.error) for one in settled],
+        [_storable(one.provider_message_id) for one in settled],
         [one.version_id for one in settled],
     )
     sql.run(_SETTLE, (*columns, now, provider, now, now, lease.token))
+
+
+def _storable(text: str) -> str:
+    """What a provider said, without what PostgreSQL cannot hold: it must not keep the outcome from being written."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def rescue(*, now: dt.datetime) -> list[tuple[str, int, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from notifications.vocabulary import Channel
 
 MAX_CHANGES = 500
 ALL_CHANNELS = "*"
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::00)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,9 @@ def set_switches(*, organization: Organization, user: User | None, changes: Sequ
     with transaction.atomic():
         # One writer at a time per person: two tabs cannot make the same switch twice.
         if user is not None:
-            User.objects.select_for_update().only("id").get(id=user.id)
+            User.objects.select_for_update(no_key=True).only("id").get(id=user.id)
         else:
-            Organization.objects.select_for_update().only("id").get(id=organization.id)
+            Organization.objects.select_for_update(no_key=True).only("id").get(id=organization.id)
         for position, change in enumerate(changes):
             category = event_type = None
             if change.scope == PreferenceScope.CATEGORY:
@@ -141,10 +144,10 @@ def _flag(value: Any) -> bool:
 def _time_of_day(value: Any, name: str) -> dt.time:
     if isinstance(value, dt.time):
         return value
-    try:
-        return dt.datetime.strptime(str(value)[:5], "%H:%M").time()
-    except ValueError:
-        raise InvalidInput("A time such as 22:00.", attr=f"quiet_hours.{name}") from None
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidInput("A time such as 22:00.", attr=f"quiet_hours.{name}")
+    return dt.time(int(found[1]), int(found[2]))
 
 
 def _days(value: Any) -> list[int]:
@@ -157,9 +160,15 @@ def _days(value: Any) -> list[int]:
 
 def check_zone(value: Any, *, attr: str) -> str:
     """A time zone of the IANA database, or empty; raises InvalidInput."""
-    if value and value not in zoneinfo.available_timezones():
+    if not isinstance(value, str) or (value and value not in _zones()):
         raise InvalidInput(f"There is no time zone {str(value)[:64]!r}.", attr=attr)
-    return str(value or "")
+    return value
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    """Looked up once: it reads the whole directory of zones."""
+    return frozenset(zoneinfo.available_timezones())
 
 
 def preferences_of(*, organization: Organization, user: User) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from accounts.models import Organization
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
-from notifications.rendering.content import CONTENT_FIELDS
+from notifications.rendering.content import CONTENT_FIELDS, MAX_URL
+from notifications.rendering.sandbox import storable
 from notifications.services import fanout, ledger
 from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
 from notifications.services.defaults import DIRECT, ensure_direct_event_type
@@ -89,8 +90,11 @@ def send_notification(
         raise InvalidInput(f"At most {MAX_RECIPIENTS} recipients in one call.", attr="recipients")
     checked = check_data(data)
     encoded = _encoded(checked)
+    checked = orjson.loads(encoded)  # the inbox row is filled from what a worker will fill the mail from
     _check_content(content)
     named = _check_channels(channels)
+    if template is not None and content:
+        raise InvalidInput("Give a template or content, not both.", attr="content")
     if event_type is None and template is None and not content:
         raise InvalidInput(
             "Name an event type or a template, or give content.", attr="event_type", code="required"
@@ -99,8 +103,12 @@ def send_notification(
     facts, people = load_people(organization.id, first)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)
     kind, catalog = _event_type(organization, catalog, event_type)
-    chosen = choose_template(catalog, template, kind) if not content or template else None
+    chosen = choose_template(catalog, template, kind) if not content else None
     given = literal(content) if chosen is None else None
+    if given is not None and not given.channels():
+        raise InvalidInput(
+            "There is nothing to say: give a title, a body or a text.", attr="content", code="required"
+        )
     if chosen is None and given is None:
         raise InvalidInput(f"The event type {kind.key!r} has no template; give content.", attr="event_type")
     check_variables(chosen, checked)
@@ -168,7 +176,10 @@ def _event_type(
 
 
 def _encoded(data: dict[str, Any]) -> str:
-    encoded = orjson.dumps(data)
+    try:
+        encoded = orjson.dumps(data)
+    except orjson.JSONEncodeError as error:
+        raise InvalidInput(f"Data cannot be written as JSON: {error}.", attr="data") from error
     if len(encoded) > MAX_DATA_BYTES:
         raise InvalidInput(
             f"Data may have at most {MAX_DATA_BYTES} bytes as JSON.", attr="data", code="too_large"
@@ -190,10 +201,12 @@ def _check_content(content: Mapping[str, str] | None) -> None:
             )
         if not isinstance(value, str):
             raise InvalidInput("This must be text.", attr=f"content.{name}")
-        if "\x00" in value:
-            raise InvalidInput("Text may not contain NUL characters.", attr=f"content.{name}")
+        if "\x00" in value or not storable(value):
+            raise InvalidInput("Text may not contain NUL or half a surrogate pair.", attr=f"content.{name}")
         if name in ("subject", "title") and len(value) > 500:
             raise InvalidInput("At most 500 characters.", attr=f"content.{name}", code="max_length")
+        if name == "action_url" and len(value) > MAX_URL:
+            raise InvalidInput(f"At most {MAX_URL} characters.", attr=f"content.{name}", code="max_length")
         if len(value) > MAX_CONTENT_CHARACTERS:
             raise InvalidInput(
                 f"At most {MAX_CONTENT_CHARACTERS} characters.", attr=f"content.{name}", code="max_length"
@@ -229,7 +242,9 @@ def _check_priority(priority: str | None, default: int) -> int:
 def _check_schedule(scheduled_for: dt.datetime | None, moment: dt.datetime) -> dt.datetime | None:
     if scheduled_for is None:
         return None
-    if scheduled_for.tzinfo is None:
+    if not isinstance(scheduled_for, dt.datetime):
+        raise InvalidInput("Give a date with a time.", attr="scheduled_for")
+    if scheduled_for.utcoffset() is None:
         raise InvalidInput("Give the time with its offset from UTC.", attr="scheduled_for")
     if scheduled_for > moment + MAX_SCHEDULE:
         raise InvalidInput("At most two years ahead.", attr="scheduled_for")
