@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -33,6 +34,15 @@ _DEMO_DEFAULTS = {"DEBUG": "1", "DEMO_TIME_SCALE": "2880"}  # A day of a workflo
 _READY_PATIENCE = 120.0  # seconds for the web process to say it is ready
 _WORKERS_PATIENCE = 30.0  # seconds more for the workers
 _HONCHO_PATIENCE = 12.0  # seconds; honcho itself kills after five
+_RECORD = "\x1e"  # ASCII's record separator, between what two commands say
+# One process for several commands: loading Django takes longer than most of them.
+_MANAGE = f"""
+import json, runpy, sys
+for words in json.loads(sys.argv[1]):
+    print({_RECORD!r}, end="", flush=True)
+    sys.argv = ["manage.py", *words]
+    runpy.run_path("manage.py", run_name="__main__")
+"""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _WORKER_READY = re.compile(r"^\S+ (worker[\w-]*)\.\d+ +\| .*\bready\b")
 
@@ -118,17 +128,15 @@ class _Run:
         return run_environment(self.added) | more
 
     def _load(self) -> None:
-        say("Migrating the database …")
-        self._manage("migrate", "--no-input")
-        say("Loading the demo organization …")
-        self.sign_in = self._manage("demo").strip()
+        say("Migrating the database and loading the demo organization …")
+        self.sign_in = self._manage(["migrate", "--no-input"], ["demo"])[-1].strip()
 
-    def _manage(self, *arguments: str) -> str:
-        """The output of a management command. Raises EmbeddedError with what it said when it fails."""
-        log = self.places.logs / f"{arguments[0]}.log"
+    def _manage(self, *commands: list[str]) -> list[str]:
+        """What each management command said. Raises EmbeddedError with the words of the one that fails."""
+        log = self.places.logs / "manage.log"
         with log.open("w+b") as output:
             child = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
+                [sys.executable, "-c", _MANAGE, json.dumps(commands)],
                 cwd=self.places.checkout,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -138,11 +146,11 @@ class _Run:
                 preexec_fn=process.dies_with_parent(),  # noqa: PLW1509
             )
             status = self.watch.wait_for(child)
-        said = log.read_text(errors="replace")
+        said = log.read_text(errors="replace").split(_RECORD)[1:]
         if status != 0:
-            raise EmbeddedError(
-                f"{said.strip()}\n\nmanage.py {' '.join(arguments)} failed; the above is in {log}."
-            )
+            command = " ".join(commands[max(len(said) - 1, 0)])
+            last = said[-1].strip() if said else "It said nothing."
+            raise EmbeddedError(f"{last}\n\nmanage.py {command} failed; all it said is in {log}.")
         return said
 
     def _serve(self) -> int:
