@@ -81,7 +81,7 @@ def running_server(
     }
     process = subprocess.Popen(command, cwd=CHECKOUT, env={**os.environ, **variables})
     try:
-        wait_until(lambda: _listens(port) or process.poll() is not None)
+        wait_until(lambda: _listens(port) or process.poll() is not None, 60)
         assert process.poll() is None, "the server did not start"
         yield Server(process, port)
     finally:
