@@ -81,6 +81,12 @@ async def test_a_frame_that_is_too_big_closes_the_socket(server: Server, person:
         assert (await client.closed())[0] == 1009
 
 
+async def test_a_frame_far_too_big_is_not_even_read(server: Server, person: Person) -> None:
+    async with signed_in(server, person) as client:
+        await client.send("test:echo", {"text": "x" * 200_000}, id="big")
+        assert (await client.closed())[0] == 1009
+
+
 async def test_nothing_but_malformed_frames_closes_the_socket(server: Server, person: Person) -> None:
     async with signed_in(server, person) as client:
         for _ in range(20):
