@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from accounts.models import Organization, User
 from tests.e2e.site import Mailbox, Site
@@ -25,6 +25,9 @@ ARGUMENTS = [
 ]
 # What the network says when a test takes it away on purpose.
 EXPECTED = ("net::ERR_", "WebSocket connection to", "Failed to load resource")
+
+# Two busy cores are slow; a test that passes does not wait.
+expect.set_options(timeout=10_000)
 
 OpenPage = Callable[..., Page]
 
@@ -102,7 +105,7 @@ def open_page(
         options = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "UTC", **options}
         context = browser.new_context(base_url=site.url, **options)
         contexts.append(context)
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(15_000)
         if user is not None:
             context.add_cookies(site.cookies_of(user))  # type: ignore[arg-type]
         page = context.new_page()
