@@ -10,6 +10,7 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from castcomm.common.schedules import register_schedule
+        from castcomm.monitoring.checks import expect_choice
         from castcomm.realtime import sessions, topics
         from notifications import realtime
         from notifications.channels.base import channels
@@ -18,9 +19,13 @@ class NotificationsConfig(AppConfig):
         from notifications.channels.sms import SmsChannel
         from notifications.models import Preference
         from notifications.providers import console  # noqa: F401 - registers itself
+        from notifications.providers.base import email_providers, push_providers, sms_providers
         from notifications.providers.email import smtp  # noqa: F401 - registers itself
         from notifications.services import catalog
 
+        expect_choice("EMAIL_PROVIDER", email_providers.keys, number="E020")
+        expect_choice("SMS_PROVIDER", sms_providers.keys, number="E021")
+        expect_choice("PUSH_PROVIDER", push_providers.keys, number="E022")
         for channel in (EmailChannel(), SmsChannel(), PushChannel()):
             channels.register(channel.key, channel)
 
