@@ -29,7 +29,7 @@ from notifications.providers.base import Provider, Result
 from notifications.rendering.content import ContentFacts, literal_content
 from notifications.rendering.context import message_context, person_context
 from notifications.rendering.sandbox import RenderingError
-from notifications.services import doorbell, in_app, outbox
+from notifications.services import doorbell, fanout, in_app, outbox
 from notifications.services.catalog import catalog_of
 from notifications.services.outbox import Lease, Settled
 from notifications.vocabulary import Channel, DeliveryStatus, Outcome, Priority, Reason
@@ -167,9 +167,27 @@ def _compose(channel_key: str, claimed: list[uuid.UUID]) -> tuple[list[_Job], li
     refused: list[Settled] = []
     now = current_time()
     for row in rows:
-        made = _compose_one(channel_key, row, parsed[row[8]], now)
+        made = _composed(channel_key, row, parsed[row[8]], now)
         (jobs if isinstance(made, _Job) else refused).append(made)  # type: ignore[arg-type]
     return jobs, refused
+
+
+def _composed(
+    channel_key: str,
+    row: tuple[Any, ...],
+    parsed: tuple[dict[str, Any], ContentFacts | None],
+    now: dt.datetime,
+) -> _Job | Settled:
+    """``_compose_one``; what nobody foresaw fails this delivery for now, and not the batch it came in."""
+    try:
+        return _compose_one(channel_key, row, parsed, now)
+    except Exception as error:
+        delivery_id, attempts, forgiven = row[:3]
+        log.exception("dispatch.not_composed", delivery_id=str(delivery_id))
+        made = Settled(delivery_id, DeliveryStatus.PENDING, Reason.RETRYING, attempts + 1)
+        made.error = f"{type(error).__name__}: {error}"[:1000]
+        _try_again(made, attempts + 1 - forgiven, Result(Outcome.NOT_SENT), now)
+        return made
 
 
 def _compose_one(
@@ -203,7 +221,7 @@ def _compose_one(
         delivery_id=str(delivery_id),
         user_id=str(user_id) if user_id else "",
         email=email or (bare if "@" in bare else ""),
-        phone=(decrypt(phone) if phone else "") or ("" if "@" in bare else bare),
+        phone=_phone(phone, bare) if channel_key == Channel.SMS else "",
     )
     user = person_context(
         user_id=target.user_id,
@@ -237,6 +255,10 @@ def _compose_one(
     return _Job(delivery_id, attempts, forgiven, message, version_id, event_type.duplicates_allowed)
 
 
+def _phone(encrypted: str | None, bare: str) -> str:
+    return decrypt(encrypted) if encrypted else bare
+
+
 def sweep() -> int:
     """Take back what dead workers held and ring for everything that is due; returns how many rings.
 
@@ -252,5 +274,7 @@ def sweep() -> int:
     due = outbox.due_pairs(Channel.values, now=now)
     for channel, priority in due:
         doorbell.ring(channel, priority)
+    if fanout.is_waiting():
+        doorbell.ring_fanout()
     log.debug("dispatch.swept", due=len(due), seconds=round(time.monotonic() - started, 4))
     return len(due)

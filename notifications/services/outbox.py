@@ -18,7 +18,7 @@ from castcomm.common.ids import new_id
 from notifications.vocabulary import DeliveryStatus, Outcome, Reason
 
 # The organizations that have something waiting are found by skipping from one to the next in the index;
-# then each gives its oldest due rows. A flood from one organization leaves room for the others.
+# then each that has something due gives its oldest rows. A flood from one organization leaves room for the others.
 _WAITING_ORGANIZATIONS = """
 WITH RECURSIVE waiting AS (
   (SELECT organization_id FROM notifications_delivery
@@ -35,16 +35,22 @@ WITH RECURSIVE waiting AS (
 _CLAIM = (
     _WAITING_ORGANIZATIONS  # noqa: S608 - constants only
     + """,
+ready AS (
+  SELECT organization_id FROM waiting WHERE EXISTS (
+    SELECT 1 FROM notifications_delivery d
+     WHERE d.channel = %(channel)s AND d.priority = %(priority)s AND d.organization_id = waiting.organization_id
+       AND d.status IN ('pending', 'deferred') AND d.due_at <= %(now)s)
+),
 share AS (
-  SELECT greatest(1, %(limit)s / greatest(1, count(*)))::int AS rows FROM waiting WHERE organization_id IS NOT NULL
+  SELECT greatest(1, %(limit)s / greatest(1, count(*)))::int AS rows FROM ready
 ),
 claimed AS (
-  SELECT due.id FROM waiting, share, LATERAL (
+  SELECT due.id FROM ready, share, LATERAL (
     SELECT d.id FROM notifications_delivery d
-     WHERE d.channel = %(channel)s AND d.priority = %(priority)s AND d.organization_id = waiting.organization_id
+     WHERE d.channel = %(channel)s AND d.priority = %(priority)s AND d.organization_id = ready.organization_id
        AND d.status IN ('pending', 'deferred') AND d.due_at <= %(now)s
      ORDER BY d.due_at LIMIT share.rows FOR UPDATE SKIP LOCKED
-  ) due WHERE waiting.organization_id IS NOT NULL LIMIT %(limit)s
+  ) due LIMIT %(limit)s
 )
 UPDATE notifications_delivery d
    SET status = 'sending', lease_until = %(lease)s, lease_token = %(token)s
@@ -113,7 +119,9 @@ UPDATE notifications_delivery d
        sent_at = CASE WHEN s.status = 'sent' THEN %s ELSE d.sent_at END,
        settled_at = CASE WHEN s.status = 'pending' THEN NULL ELSE %s END,
        lease_until = NULL, lease_token = NULL
-  FROM settled s WHERE d.id = s.id AND d.lease_token = %s
+  FROM settled s
+ WHERE d.id = s.id AND (d.lease_token = %s OR (s.attempt_id IS NOT NULL AND d.status = 'unknown'
+                                               AND d.reason = 'worker_lost' AND d.attempt_count = s.attempts))
 """
 
 _RESCUE = """
@@ -214,7 +222,10 @@ def extend(lease: Lease, delivery_ids: Sequence[uuid.UUID], *, now: dt.datetime)
 
 
 def settle(lease: Lease, settled: Sequence[Settled], *, provider: str, now: dt.datetime) -> None:
-    """Record how deliveries and their attempts ended, all in one statement."""
+    """Record how deliveries and their attempts ended, all in one statement.
+
+    A worker so slow that its lease ran out meanwhile still knows best what became of its own attempt.
+    """
     if not settled:
         return
     columns = (

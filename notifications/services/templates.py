@@ -25,7 +25,7 @@ from notifications.rendering.content import (
 from notifications.rendering.context import RESERVED_NAMES, message_context, person_context
 from notifications.rendering.mjml import compile_mjml, text_from_html
 from notifications.rendering.mjml_check import check_mjml
-from notifications.rendering.sandbox import RenderingError, compile_template, variables_of
+from notifications.rendering.sandbox import MAX_SOURCE, RenderingError, compile_template, variables_of
 from notifications.services.catalog import content_facts
 
 EDITABLE = (
@@ -39,6 +39,8 @@ EDITABLE = (
     "in_app_body",
     "action_url",
 )
+VARIABLE_TYPES = ("string", "number", "integer", "boolean", "list", "object", "date")
+_LOCALE = re.compile(r"[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]{2,8}){0,2}")
 KNOWN_NAMES = RESERVED_NAMES | {"range"}
 
 
@@ -57,6 +59,7 @@ def save_template(
 
     Raises InvalidInput that names the locale and field. What is published stays as it is.
     """
+    _check_declarations(variables or {})
     with transaction.atomic():
         template, _ = Template.objects.update_or_create(
             organization=organization,
@@ -78,9 +81,33 @@ def save_template(
                     f"There is no field {min(unknown)!r}.", attr=f"contents.{locale}.{min(unknown)}"
                 )
             row = TemplateContent(version=draft, locale=locale, **fields)
+            _check_lengths(row, attr=f"contents.{locale}")
             check_content(row, layout=layout, attr=f"contents.{locale}")
             row.save()
     return template
+
+
+def _check_lengths(row: TemplateContent, *, attr: str) -> None:
+    if not _LOCALE.fullmatch(row.locale):
+        raise InvalidInput("A language such as en or pt-BR.", attr=attr)
+    for name in EDITABLE:
+        value = getattr(row, name)
+        most = TemplateContent._meta.get_field(name).max_length or MAX_SOURCE
+        if not isinstance(value, str) or len(value) > most:
+            raise InvalidInput(
+                f"Text of at most {most} characters.", attr=f"{attr}.{name}", code="max_length"
+            )
+
+
+def _check_declarations(variables: Mapping[str, Any]) -> None:
+    for name, declared in variables.items():
+        if name in RESERVED_NAMES:
+            raise InvalidInput("CastComm fills this in; use another name.", attr=f"variables.{name}")
+        if not isinstance(declared, Mapping):
+            raise InvalidInput("An object.", attr=f"variables.{name}")
+        if declared.get("type", "string") not in VARIABLE_TYPES:
+            known = ", ".join(VARIABLE_TYPES)
+            raise InvalidInput(f"One of {known}.", attr=f"variables.{name}.type")
 
 
 def draft_of(template: Template) -> TemplateVersion:

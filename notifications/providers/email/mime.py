@@ -92,11 +92,10 @@ def _clean(value: str) -> str:
 
 def _encoded(value: str, indent: int) -> str:
     _clean(value)
-    if value.isascii() and len(value) + indent <= 78:
+    if value.isascii() and value.isprintable() and len(value) + indent <= 78 and "=?" not in value:
         return value
-    return Header(value, "utf-8" if not value.isascii() else "us-ascii", header_name="x" * indent).encode(
-        linesep="\r\n"
-    )
+    # Long ones too: a word of any length can be split when it is encoded.
+    return Header(value, "utf-8", header_name="x" * indent).encode(linesep="\r\n")
 
 
 def _mailbox(name: str, address: str) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import select
 import smtplib
 import socket
 import ssl
 import time
+from typing import NoReturn
 
 from django.conf import settings
 
@@ -46,17 +48,24 @@ class SmtpProvider(Provider[EmailMessage]):
             content = dot_stuffed(build(message))
         except HeaderInjection as error:
             raise RefusedForGood(str(error)) from error
-        connection = self._connection()
-        try:
-            connection.transact(message.sender, message.to, content)
-        except BaseException:
-            if connection.usable:
-                self._idle.put(connection)
-            else:
+        while True:
+            connection = self._connection()
+            try:
+                connection.transact(message.sender, message.to, content)
+            except _WentStale:
                 connection.close()
-            raise
-        self._idle.put(connection)
-        return message.message_id
+                continue  # with another one; in the end with a new one, which cannot be stale
+            except BaseException:
+                self._give_back(connection)
+                raise
+            self._give_back(connection)
+            return message.message_id
+
+    def _give_back(self, connection: _Connection) -> None:
+        if connection.usable:
+            self._idle.put(connection)
+        else:
+            connection.close()
 
     def _connection(self) -> _Connection:
         """A connection that the server still holds open; raises NotSent when there is none to be had."""
@@ -74,6 +83,10 @@ class SmtpProvider(Provider[EmailMessage]):
         with contextlib.suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
+
+
+class _WentStale(NotSent):
+    """A kept connection turned out to be closed before anything of the mail was sent over it."""
 
 
 class _Connection:
@@ -104,14 +117,16 @@ class _Connection:
         self.usable = False
         try:
             self._offer(*self._commands(sender, to))
-        except _TROUBLE as error:
-            raise NotSent(f"Broke off before the content: {type(error).__name__}: {error}") from error
-        try:
+            # Nobody accepts a mail whose final dot never left.
             self._smtp.send(content)
+        except _TROUBLE as error:
+            kind = _WentStale if self._sent and not _timed_out(error) else NotSent
+            raise kind(f"Broke off before the end of the content: {type(error).__name__}: {error}") from error
+        try:
             code, answer = self._smtp.getreply()
         except _TROUBLE as error:
             raise Ambiguous(f"Broke off after the content: {type(error).__name__}: {error}") from error
-        self.usable = code != 421
+        self.usable = code != 421 and 200 <= code < 600
         self._sent += 1
         self._last_used = time.monotonic()
         _raise_for(code, answer)
@@ -130,9 +145,8 @@ class _Connection:
             for command in (mail, rcpt, "DATA\r\n"):
                 self._smtp.send(command.encode())
                 code, answer = self._smtp.getreply()
-                if code not in (250, 251, 252, 354):
-                    self._reset()
-                    _raise_for(code, answer)
+                if code not in ((354,) if command == "DATA\r\n" else (250, 251, 252)):
+                    self._refuse(code, answer)
             return
         self._smtp.send((mail + rcpt + "DATA\r\n").encode())
         replies = [self._smtp.getreply() for _ in range(3)]
@@ -141,14 +155,18 @@ class _Connection:
             if refused is None:
                 return
             # The server opened DATA although nobody is to get it: end it empty. Nothing was sent.
-            self._smtp.send(b".\r\n")
-            self._smtp.getreply()
-        self._reset()
-        _raise_for(*(refused or replies[2]))
+            with contextlib.suppress(*_TROUBLE):
+                self._smtp.send(b".\r\n")
+                self._smtp.getreply()
+        self._refuse(*(refused or replies[2]))
 
-    def _reset(self) -> None:
-        code, _ = self._smtp.rset()
-        self.usable = code == 250
+    def _refuse(self, code: int, answer: bytes) -> NoReturn:
+        """Raise for a refusal, ready for the next mail if the server still talks to us (many hang up now)."""
+        with contextlib.suppress(*_TROUBLE):
+            self.usable = self._smtp.rset()[0] == 250
+        if 400 <= code < 600:
+            _raise_for(code, answer)
+        raise NotSent(f"Unexpected answer before the content: {code} {_text(answer)}")
 
     def close(self) -> None:
         with contextlib.suppress(*_TROUBLE):
@@ -166,7 +184,7 @@ def _open() -> smtplib.SMTP:
     else:
         smtp = smtplib.SMTP(settings.SMTP_HOST, settings.SMTP_PORT, timeout=settings.SMTP_TIMEOUT)
     try:
-        smtp.ehlo()
+        smtp.ehlo_or_helo_if_needed()
         if not settings.SMTP_SECURE and smtp.has_extn("starttls"):
             smtp.starttls(context=context)
             smtp.ehlo()
@@ -186,15 +204,14 @@ def _has_something_to_read(sock: socket.socket | None) -> bool:
     """An idle server has nothing to say but goodbye."""
     if sock is None:
         return True
-    sock.setblocking(False)
-    try:
-        return sock.recv(1, socket.MSG_PEEK) is not None if not isinstance(sock, ssl.SSLSocket) else False
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return False
-    except OSError:
-        return True
-    finally:
-        sock.settimeout(settings.SMTP_TIMEOUT)
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _timed_out(error: BaseException) -> bool:
+    """Whether it was for a time-out; smtplib wraps it when it waits for an answer."""
+    return isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
 def _raise_for(code: int, answer: bytes) -> None:
