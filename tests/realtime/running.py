@@ -71,7 +71,8 @@ def running_server(
     """A server process that is gone at the end of the block."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--ws-max-size", "131072", "--ws", "websockets-sansio", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
+    command += ["--ws", "websockets-sansio", "--ws-max-size", "131072"]
+    command += ["--log-level", "warning", "--timeout-graceful-shutdown", "5"]
     command += ["--ws-per-message-deflate", str(deflate).lower()]
     variables = {
         "DJANGO_SETTINGS_MODULE": "tests.realtime.hub_settings",
