@@ -18,9 +18,15 @@ class RequestStatus(models.TextChoices):
 class NotificationRequest(TenantModel):
     """One call to ``send_notification``, whoever made it."""
 
-    event_type = models.ForeignKey("notifications.EventType", on_delete=models.PROTECT, related_name="+")
+    # Hot tables name their indexes themselves: an index that nobody reads is paid for with every row.
+    organization = models.ForeignKey(
+        "accounts.Organization", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    event_type = models.ForeignKey(
+        "notifications.EventType", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     template = models.ForeignKey(
-        "notifications.Template", on_delete=models.PROTECT, null=True, related_name="+"
+        "notifications.Template", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
     source = models.CharField(max_length=40, help_text="Who asked: python, api, workflow, admin.")
     idempotency_key = models.CharField(max_length=255, blank=True)
@@ -89,8 +95,15 @@ class Notification(TenantModel):
     The data that came with the call is the request's: all its recipients share it.
     """
 
-    request = models.ForeignKey(NotificationRequest, on_delete=models.CASCADE, related_name="notifications")
-    event_type = models.ForeignKey("notifications.EventType", on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(
+        "accounts.Organization", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    request = models.ForeignKey(
+        NotificationRequest, on_delete=models.CASCADE, related_name="notifications", db_index=False
+    )
+    event_type = models.ForeignKey(
+        "notifications.EventType", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     user = models.ForeignKey(
         "accounts.User", on_delete=models.CASCADE, null=True, related_name="notifications"
     )

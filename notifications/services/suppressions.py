@@ -27,15 +27,8 @@ def suppress_address(
 
     Deliveries that wait are held back too: dispatch looks again. Raises InvalidInput that names the field.
     """
-    if channel not in SUPPRESSIBLE:
-        raise InvalidInput("Only e-mail addresses and phone numbers can be suppressed.", attr="channel")
+    address, index = check_address(channel, address)
     check_end(expires_at)
-    if channel == Channel.EMAIL:
-        address = normalize_email(address, attr="address")
-        index = address_index(address, "")
-    else:
-        address = normalize_phone(address, attr="address")
-        index = address_index("", address)
     row, _ = Suppression.objects.update_or_create(
         organization=organization,
         channel=channel,
@@ -43,6 +36,17 @@ def suppress_address(
         defaults={"address": address, "reason": reason, "detail": detail, "expires_at": expires_at},
     )
     return row
+
+
+def check_address(channel: str, address: str) -> tuple[str, str]:
+    """The address in its normal form and its blind index; raises InvalidInput that names the field."""
+    if channel == Channel.EMAIL:
+        email = normalize_email(address, attr="address")
+        return email, address_index(email, "")
+    if channel == Channel.SMS:
+        phone = normalize_phone(address, attr="address")
+        return phone, address_index("", phone)
+    raise InvalidInput("Only e-mail addresses and phone numbers can be suppressed.", attr="channel")
 
 
 def change_suppression(

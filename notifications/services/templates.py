@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, ProtectedError
 
 from accounts.models import Organization, User
 from castcomm.common.clock import now as current_time
@@ -123,6 +123,14 @@ def draft_of(template: Template) -> TemplateVersion:
             version=draft, locale=content.locale, **{field: getattr(content, field) for field in EDITABLE}
         )
     return draft
+
+
+def delete_template(*, template: Template) -> None:
+    """Remove a template with all its versions; raises Conflict when it is in use or was used to send."""
+    try:
+        template.delete()
+    except ProtectedError as error:
+        raise Conflict("It is in use by event types or was used to send.", code="in_use") from error
 
 
 def check_content(row: TemplateContent, *, layout: Template | None, attr: str = "") -> None:

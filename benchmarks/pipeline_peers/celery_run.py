@@ -1,0 +1,17 @@
+"""``python -m pipeline_peers.celery_run enqueue N`` puts N tasks into the queue; prints when it began and seconds."""
+
+import sys
+import time
+
+from pipeline_peers.celery_mail import send
+
+
+def main() -> None:
+    started = time.monotonic()
+    for number in range(int(sys.argv[2])):
+        send.delay(f"person{number}@example.com", f"Person {number}", number)
+    print(started, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""``python -m pipeline_peers.post_office_run enqueue N`` queues N mails through post-office's ``send``; prints seconds."""
+
+import os
+import sys
+import time
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline_peers.peer_settings")
+
+import django  # noqa: E402
+
+django.setup()
+
+from post_office import mail  # noqa: E402
+from post_office.models import EmailTemplate  # noqa: E402
+
+from pipeline_peers.mail import HTML, SUBJECT, TEXT  # noqa: E402
+
+
+def main() -> None:
+    count = int(sys.argv[2])
+    template, _ = EmailTemplate.objects.get_or_create(
+        name="bench", defaults={"subject": SUBJECT, "content": TEXT, "html_content": HTML}
+    )
+    started = time.monotonic()
+    for number in range(count):
+        mail.send(
+            f"person{number}@example.com", "bench@example.com", template=template,
+            context={"name": f"Person {number}", "number": number}, headers={"X-Benchmark-Id": str(number)},
+        )
+    print(started, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    main()
