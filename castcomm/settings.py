@@ -289,7 +289,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["castcomm.common.api.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "castcomm.common.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "castcomm.common.api.schema.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
@@ -315,6 +315,15 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "PREPROCESSING_HOOKS": ["castcomm.common.api.routing.canonical_addresses"],
+    "POSTPROCESSING_HOOKS": ["drf_standardized_errors.openapi_hooks.postprocess_schema_enums"],
+    # Names for choices that several fields of the same name have; the schema must not make them up.
+    "ENUM_NAME_OVERRIDES": {
+        "ValidationErrorEnum": "drf_standardized_errors.openapi_serializers.ValidationErrorEnum.choices",
+        "ClientErrorEnum": "drf_standardized_errors.openapi_serializers.ClientErrorEnum.choices",
+        "OrganizationRole": "accounts.models.organizations.Role.choices",
+        "ThreadRole": "messaging.models.participants.Role.choices",
+        "ThreadKind": "messaging.models.threads.Kind.choices",
+    },
     # The pages of the documentation load nothing from other hosts.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

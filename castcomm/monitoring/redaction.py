@@ -36,7 +36,7 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"([a-z][a-z0-9+.\-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE), r"\1:" + REDACTED + "@"),
     (re.compile(r"[\w.+\-!#$%&'*/=?^`{|}~]{1,64}(?:@|%40)[\w\-]+(?:\.[\w\-]+)+"), "[email]"),
-    (re.compile(r"(?<![\w.])(?:\+|%2B)\d(?:[\s().\-]?\d){6,14}(?!\w)"), "[phone]"),
+    (re.compile(r"(?<![\w.])(?:\+|%2B)\d(?:[\s().\-]{0,2}\d){6,14}(?!\w)"), "[phone]"),
 )
 
 
