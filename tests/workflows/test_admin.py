@@ -145,7 +145,7 @@ def test_an_execution_shows_its_steps_and_can_be_cancelled_and_tried_again(
     notification = execution.step_runs.get(path="0").notification_id
     assert reverse("admin:notifications_notification_change", args=[notification]) in shown
 
-    cancel = f"{page('execution', 'changelist')}{execution.id}/cancel"
+    cancel = f"{page('execution', 'changelist')}{execution.id}/cancel/"
     assert "Steps that wait are dropped" in text_of(browser.get(cancel))
     execution.refresh_from_db()
     assert execution.status == "running"
@@ -157,7 +157,7 @@ def test_an_execution_shows_its_steps_and_can_be_cancelled_and_tried_again(
 
     Execution.objects.filter(id=execution.id).update(status="failed")
     execution.step_runs.filter(path="1").update(status="dead")
-    again = f"{page('execution', 'changelist')}{execution.id}/try-again"
+    again = f"{page('execution', 'changelist')}{execution.id}/try-again/"
     browser.post(again, {"_form_submitted": "True"})
     execution.refresh_from_db()
     assert execution.status == "running"
@@ -173,10 +173,10 @@ def test_another_organizations_rows_do_not_exist(
     user = make_user(organization=other_organization)
     [execution] = trigger_event(organization=other_organization, event="happened", user=user)
     for model, row in (("workflow", workflow), ("execution", execution)):
+        assert str(row.id) not in text_of(browser.get(page(model, "changelist")))
         answer = browser.get(page(model, "change", row.id))
         assert answer.status_code in {302, 404}
-        assert str(row.id) not in text_of(browser.get(page(model, "changelist")))
-    cancel = f"{page('execution', 'changelist')}{execution.id}/cancel"
+    cancel = f"{page('execution', 'changelist')}{execution.id}/cancel/"
     assert browser.post(cancel, {"_form_submitted": "True"}).status_code in {302, 403, 404}
     execution.refresh_from_db()
     assert execution.status == "running"
