@@ -23,4 +23,5 @@ def install_ready_made(*, organization: Organization, key: str) -> Workflow:
         return existing
     workflow = create_workflow(organization=organization, definition=json.loads(read_ready_made(key)))
     publish_workflow(workflow=workflow)
+    workflow.refresh_from_db()
     return workflow
