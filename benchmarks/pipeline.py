@@ -33,11 +33,13 @@ class Sink:
     def __init__(self, delay_ms: int) -> None:
         self.port = free_port()
         command = [PYTHON, str(HERE / "pipeline_peers" / "sink.py"), str(self.port), str(delay_ms)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        start_new_session=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
 
     def ask(self, word: str = "") -> tuple[int, int, float]:
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
         mails, distinct, last = self.process.stdout.readline().split()
@@ -74,8 +76,23 @@ class Run:
 
 @contextlib.contextmanager
 def castcomm_workers(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [PYTHON, "-m", "celery", "-A", "castcomm", "worker", "-c", "2", "-l", "WARNING",
-               "-Q", "urgent,high,normal,low", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    command = [
+        PYTHON,
+        "-m",
+        "celery",
+        "-A",
+        "castcomm",
+        "worker",
+        "-c",
+        "2",
+        "-l",
+        "WARNING",
+        "-Q",
+        "urgent,high,normal,low",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
     with child(command, environment, log=log) as process:
         time.sleep(4)
         yield process
@@ -83,8 +100,21 @@ def castcomm_workers(environment: dict[str, str], log: Path) -> Iterator[subproc
 
 @contextlib.contextmanager
 def celery_workers(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [PYTHON, "-m", "celery", "-A", "pipeline_peers.celery_mail", "worker", "-c", "2", "-l", "WARNING",
-               "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    command = [
+        PYTHON,
+        "-m",
+        "celery",
+        "-A",
+        "pipeline_peers.celery_mail",
+        "worker",
+        "-c",
+        "2",
+        "-l",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
     with child(command, environment, log=log) as process:
         time.sleep(4)
         yield process
@@ -122,15 +152,26 @@ def measure(who: str, count: int, delay: int, environment: dict[str, str], log: 
         environment = {**environment, "SMTP_PORT": str(sink.port), "SMTP_HOST": "127.0.0.1"}
         with workers(environment, log) as worker:
             warm = 50
-            subprocess.run([PYTHON, "-m", module, verb, str(warm)], env=environment, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [PYTHON, "-m", module, verb, str(warm)],
+                env=environment,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
             sink.wait_for(warm, [worker])
             sink.ask("reset")
             told = subprocess.run(
-                [PYTHON, "-m", module, verb, str(count)], env=environment, check=True, capture_output=True, text=True
+                [PYTHON, "-m", module, verb, str(count)],
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
             )
             started, enqueue = map(float, told.stdout.split()[-2:])
             mails, distinct, last = sink.wait_for(count, [worker])
-            return Run(who, count, delay, enqueue, last - started, mails - distinct, largest_child(worker.pid))
+            return Run(
+                who, count, delay, enqueue, last - started, mails - distinct, largest_child(worker.pid)
+            )
     finally:
         end(sink.process)
 
@@ -154,10 +195,14 @@ def prepare(environment: dict[str, str], people: int) -> tuple[dict[str, str], d
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--large", type=int, default=20000, help="0 leaves the large runs out")
-    parser.add_argument("--slow", type=int, default=1000, help="mails against the sink that takes 20 ms; 0 leaves it out")
+    parser.add_argument(
+        "--slow", type=int, default=1000, help="mails against the sink that takes 20 ms; 0 leaves it out"
+    )
     parser.add_argument("--only", default="", help="part of a name, to measure only those")
     options = parser.parse_args()
     names = [name for name in PRODUCERS if options.only.lower() in name.lower()]
@@ -172,7 +217,10 @@ def main() -> None:
                 where = ours if name.startswith("CastComm") else theirs
                 runs.append(measure(name, count, delay, where, Path(folder) / "log"))
                 last = runs[-1]
-                print(f"  {name}: {count} mails, sink {delay} ms: {last.total:.2f} s, {last.rate:,.0f}/s", flush=True)
+                print(
+                    f"  {name}: {count} mails, sink {delay} ms: {last.total:.2f} s, {last.rate:,.0f}/s",
+                    flush=True,
+                )
         print("\n" + table(*pipeline_rows(runs)))
         if not options.only:
             print("\n" + table(["producer alone", "calls/s", "ratio"], send_rate_for(ours, theirs)))
@@ -186,7 +234,9 @@ def send_rate_for(ours: dict[str, str], theirs: dict[str, str]) -> list[list[str
         quiet = {**environment, "SMTP_PORT": "1"}
         seconds = []
         for _ in range(3):
-            told = subprocess.run([PYTHON, "-m", module, verb, "1000"], env=quiet, check=True, capture_output=True, text=True)
+            told = subprocess.run(
+                [PYTHON, "-m", module, verb, "1000"], env=quiet, check=True, capture_output=True, text=True
+            )
             seconds.append(float(told.stdout.split()[-1]))
         rates[who] = 1000 / sorted(seconds)[1]
     base = rates["django-post-office"]
@@ -196,7 +246,18 @@ def send_rate_for(ours: dict[str, str], theirs: dict[str, str]) -> list[list[str
 
 
 def pipeline_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
-    head = ["who", "mails", "sink", "enqueue s", "total s", "mails/s", "× post-office", "× Celery", "doubles", "worker MiB"]
+    head = [
+        "who",
+        "mails",
+        "sink",
+        "enqueue s",
+        "total s",
+        "mails/s",
+        "× post-office",
+        "× Celery",
+        "doubles",
+        "worker MiB",
+    ]
     rows = []
     for run in runs:
         peers = {other.who: other for other in runs if (other.count, other.delay) == (run.count, run.delay)}
@@ -204,8 +265,19 @@ def pipeline_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
             f"{run.rate / peers[name].rate:.1f}" if name in peers else ""
             for name in ("django-post-office", "Celery, a task each")
         ]
-        rows.append([run.who, f"{run.count:,}", f"{run.delay} ms", f"{run.enqueue:.2f}", f"{run.total:.2f}",
-                     f"{run.rate:,.0f}", *ratios, str(run.duplicates), str(run.memory)])
+        rows.append(
+            [
+                run.who,
+                f"{run.count:,}",
+                f"{run.delay} ms",
+                f"{run.enqueue:.2f}",
+                f"{run.total:.2f}",
+                f"{run.rate:,.0f}",
+                *ratios,
+                str(run.duplicates),
+                str(run.memory),
+            ]
+        )
     return head, rows
 
 

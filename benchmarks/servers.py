@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @contextlib.contextmanager
 def servers() -> Iterator[dict[str, str]]:
-    """An environment with DATABASE_URL, REDIS_URL and secrets; embedded servers are started and stopped when none are given."""
+    """An environment with DATABASE_URL, REDIS_URL and secrets.
+
+    CastComm's embedded servers are started, and stopped in the end, when none are given.
+    """
     base = dict(os.environ)
     base.setdefault("SECRET_KEY", "benchmark-only-" + "x" * 40)
     base.setdefault("FIELD_ENCRYPTION_KEYS", "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=")
@@ -36,7 +39,9 @@ def servers() -> Iterator[dict[str, str]]:
         os.chmod(folder, 0o755)
         subprocess.run([*command, "up"], check=True, env=base, cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
-            told = subprocess.run([*command, "env"], check=True, env=base, cwd=ROOT, capture_output=True, text=True)
+            told = subprocess.run(
+                [*command, "env"], check=True, env=base, cwd=ROOT, capture_output=True, text=True
+            )
             for line in told.stdout.splitlines():
                 name, _, value = line.removeprefix("export ").partition("=")
                 base[name] = shlex.split(value)[0] if value else ""
@@ -63,10 +68,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def child(command: Sequence[str], environment: dict[str, str], *, log: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def child(
+    command: Sequence[str], environment: dict[str, str], *, log: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A process in its own group, ended with it: first asked, then killed."""
     output = log.open("ab") if log else subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output, start_new_session=True, text=True)
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=output, stderr=output, start_new_session=True, text=True
+    )
     try:
         yield process
     finally:
@@ -89,13 +98,16 @@ def machine() -> str:
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
     gigabytes = int(memory[1]) // 2**20 if memory else 0
     model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    return f"{os.cpu_count()} cores ({model[1] if model else 'unknown'}), {gigabytes} GiB, Python {sys.version.split()[0]}"
+    name = model[1] if model else "unknown"
+    return f"{os.cpu_count()} cores ({name}), {gigabytes} GiB, Python {sys.version.split()[0]}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table with aligned columns."""
     widths = [max(len(str(line[i])) for line in (head, *rows)) for i in range(len(head))]
-    lines = ["| " + " | ".join(str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-             for line in (head, *rows)]
+    lines = [
+        "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in (head, *rows)
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)

@@ -44,7 +44,9 @@ if not SECRET_KEY:
         "SECRET_KEY is not set. bin/run makes one; elsewhere set it to 50 random characters or more."
     )
 PORT = env.int("PORT", default=8000)
-PUBLIC_URL = env.str("PUBLIC_URL", default=env.str("BACKEND_URL", default=f"http://localhost:{PORT}")).rstrip("/")
+PUBLIC_URL = env.str("PUBLIC_URL", default=env.str("BACKEND_URL", default=f"http://localhost:{PORT}")).rstrip(
+    "/"
+)
 FRONTEND_URL = env.str("FRONTEND_URL", default=PUBLIC_URL).rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 SECURE = _public.scheme == "https"
@@ -192,7 +194,9 @@ CHANNEL_LAYERS = {
 # --- Background work ----------------------------------------------------------------------------------
 
 _broker = env.str("CELERY_BROKER_URL", default=REDIS_URL)
-CELERY_BROKER_URL = "redis+socket://" + _broker.removeprefix("unix://") if _broker.startswith("unix:") else _broker
+CELERY_BROKER_URL = (
+    "redis+socket://" + _broker.removeprefix("unix://") if _broker.startswith("unix:") else _broker
+)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{REDIS_PREFIX}:celery:",
     "socket_timeout": 5,
@@ -272,7 +276,9 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 # --- Encryption ---------------------------------------------------------------------------------------
 
 # Comma-separated Fernet keys; the first encrypts, all decrypt. See manage.py rotate_encryption_keys.
-FIELD_ENCRYPTION_KEYS: list[str] = [key.strip() for key in _secret("FIELD_ENCRYPTION_KEYS").split(",") if key.strip()]
+FIELD_ENCRYPTION_KEYS: list[str] = [
+    key.strip() for key in _secret("FIELD_ENCRYPTION_KEYS").split(",") if key.strip()
+]
 # Apart from SECRET_KEY, because it can never change: the indexes of all rows depend on it.
 BLIND_INDEX_KEY = _secret("BLIND_INDEX_KEY")
 
@@ -338,6 +344,9 @@ WS_HEARTBEAT_INTERVAL = env.int("WS_HEARTBEAT_INTERVAL", default=30_000)  # mill
 WS_CONNECTION_TIMEOUT = env.int("WS_CONNECTION_TIMEOUT", default=60_000)  # milliseconds
 WS_MAX_CONNECTIONS = env.int("WS_MAX_CONNECTIONS", default=10_000)  # per process
 WS_RATE_PER_MINUTE = env.int("WS_RATE_PER_MINUTE", default=100)  # events per socket
+WS_DRAIN_SECONDS = env.float(
+    "WS_DRAIN_SECONDS", default=5.0
+)  # how long a stopping process takes to say goodbye
 
 # --- Sending ------------------------------------------------------------------------------------------
 
@@ -449,6 +458,8 @@ LOGGING_CONFIG = "castcomm.monitoring.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 # An IP address is personal data; the request id joins our lines with those of a proxy.
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+# X-Request-ID is a proxy's to give; from anyone else it would be the client's own invention.
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = SECURE_PROXY_SSL_HEADER is not None
 
 # --- Metrics ------------------------------------------------------------------------------------------
 

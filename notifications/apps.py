@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.db.models import Model
 from django.db.models.signals import post_delete, post_save
 
 
@@ -34,7 +35,8 @@ class NotificationsConfig(AppConfig):
                 return
             catalog.touch_catalog(catalog.organization_of(instance))
 
-        for model in (*catalog.CATALOG_MODELS, Preference):
+        changing: tuple[type[Model], ...] = (*catalog.CATALOG_MODELS, Preference)
+        for model in changing:
             post_save.connect(
                 touched, sender=model, weak=False, dispatch_uid=f"catalog-save-{model.__name__}"
             )

@@ -1,6 +1,7 @@
 """CastComm's side: ``prepare N`` makes people, template and event type; ``single N`` and ``bulk N`` send.
 
-``single`` is one ``send_notification`` per person, ``bulk`` one call for all. Prints when it began and the seconds it took.
+``single`` is one ``send_notification`` per person, ``bulk`` one call for all. Prints when it began and the
+seconds it took.
 """
 
 import os
@@ -9,11 +10,12 @@ import time
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "castcomm.settings")
 
-import django  # noqa: E402
+import django
 
 django.setup()
 
 from accounts.models import Membership, Organization, User  # noqa: E402
+from castcomm.common.crypto import blind_index  # noqa: E402
 from notifications.models import Category, EventType, Preference, Template, TemplateContent  # noqa: E402
 from notifications.services.sending import send_notification  # noqa: E402
 from notifications.services.templates import draft_of, publish_template  # noqa: E402
@@ -30,8 +32,10 @@ def prepare(count: int) -> None:
     org, _ = Organization.objects.get_or_create(slug="bench", defaults={"name": "Benchmark"})
     made = []
     for number in range(User.objects.count(), count):
-        user = User(email=f"person{number}@example.com", first_name="Person", last_name=str(number), password="!")
-        user.email_index = __import__("castcomm.common.crypto").common.crypto.blind_index(user.email, kind="email")
+        user = User(
+            email=f"person{number}@example.com", first_name="Person", last_name=str(number), password="!"
+        )
+        user.email_index = blind_index(user.email, kind="email")
         made.append(user)
     User.objects.bulk_create(made, batch_size=2000)
     Membership.objects.bulk_create(
@@ -41,11 +45,15 @@ def prepare(count: int) -> None:
     # Preferences and quiet rules are looked up for everybody; every tenth person has some of their own.
     Preference.objects.bulk_create(
         [
-            Preference(organization=org, user=user, scope="category", category=category, channel="sms", enabled=False)
+            Preference(
+                organization=org, user=user, scope="category", category=category, channel="sms", enabled=False
+            )
             for user in made[::10]
         ]
     )
-    template, fresh = Template.objects.get_or_create(organization=org, key="bench", defaults={"name": "Bench"})
+    template, fresh = Template.objects.get_or_create(
+        organization=org, key="bench", defaults={"name": "Bench"}
+    )
     if fresh:
         draft = draft_of(template)
         TemplateContent.objects.create(version=draft, locale="en", subject=SUBJECT, text=TEXT)
@@ -55,26 +63,37 @@ def prepare(count: int) -> None:
         row.compiled_html = HTML
         row.save()
     EventType.objects.get_or_create(
-        organization=org, key="bench", defaults={"name": "Bench", "category": category, "template": template,
-                                                 "channels": ["email"]},
+        organization=org,
+        key="bench",
+        defaults={"name": "Bench", "category": category, "template": template, "channels": ["email"]},
     )
 
 
 def single(count: int) -> None:
     org = organization()
-    people = list(User.objects.filter(email__startswith="person").order_by("id").values_list("id", flat=True)[:count])
+    people = list(
+        User.objects.filter(email__startswith="person").order_by("id").values_list("id", flat=True)[:count]
+    )
     started = time.monotonic()
     for number, user_id in enumerate(people):
-        send_notification(organization=org, event_type="bench", recipients=[user_id],
-                          data={"name": f"Person {number}", "number": number})
+        send_notification(
+            organization=org,
+            event_type="bench",
+            recipients=[user_id],
+            data={"name": f"Person {number}", "number": number},
+        )
     print(started, time.monotonic() - started)
 
 
 def bulk(count: int) -> None:
     org = organization()
-    people = list(User.objects.filter(email__startswith="person").order_by("id").values_list("id", flat=True)[:count])
+    people = list(
+        User.objects.filter(email__startswith="person").order_by("id").values_list("id", flat=True)[:count]
+    )
     started = time.monotonic()
-    send_notification(organization=org, event_type="bench", recipients=people, data={"name": "all", "number": 1})
+    send_notification(
+        organization=org, event_type="bench", recipients=people, data={"name": "all", "number": 1}
+    )
     print(started, time.monotonic() - started)
 
 

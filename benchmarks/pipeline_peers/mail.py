@@ -4,9 +4,13 @@ The syntax is common to Jinja2 and Django templates.
 """
 
 SUBJECT = "Hello {{ name }}, number {{ number }}"
-TEXT = "Hello {{ name }},\n\nthis is mail number {{ number }}.\n\n" + "A line of text, as mails have them.\n" * 12
+TEXT = (
+    "Hello {{ name }},\n\nthis is mail number {{ number }}.\n\n"
+    + "A line of text, as mails have them.\n" * 12
+)
 HTML = (
     "<!doctype html><html><body><h1>Hello {{ name }}</h1><p>This is mail number {{ number }}.</p>\n"
-    + '<table><tr><td style="padding:8px;font-family:Helvetica,Arial,sans-serif">A cell of text.</td></tr></table>\n' * 70
+    + '<table><tr><td style="padding:8px;font-family:Helvetica,Arial,sans-serif">A cell of text.</td></tr></table>\n'
+    * 70
     + "</body></html>\n"
 )

@@ -33,8 +33,13 @@ POST_OFFICE = {
 }
 TEMPLATES = [
     {"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {}},
-    {"BACKEND": "post_office.template.backends.post_office.PostOfficeTemplates", "NAME": "post_office",
-     "APP_DIRS": True, "DIRS": [], "OPTIONS": {"context_processors": []}},
+    {
+        "BACKEND": "post_office.template.backends.post_office.PostOfficeTemplates",
+        "NAME": "post_office",
+        "APP_DIRS": True,
+        "DIRS": [],
+        "OPTIONS": {"context_processors": []},
+    },
 ]
 CELERY_BROKER_URL = os.environ["REDIS_URL"]
 LOGGING_CONFIG = None

@@ -1,4 +1,7 @@
-"""``python -m pipeline_peers.post_office_run enqueue N`` queues N mails through post-office's ``send``; prints seconds."""
+"""``python -m pipeline_peers.post_office_run enqueue N``: queue N mails through post-office's ``send``.
+
+Prints when it began and the seconds it took.
+"""
 
 import os
 import sys
@@ -6,7 +9,7 @@ import time
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline_peers.peer_settings")
 
-import django  # noqa: E402
+import django
 
 django.setup()
 
@@ -24,8 +27,11 @@ def main() -> None:
     started = time.monotonic()
     for number in range(count):
         mail.send(
-            f"person{number}@example.com", "bench@example.com", template=template,
-            context={"name": f"Person {number}", "number": number}, headers={"X-Benchmark-Id": str(number)},
+            f"person{number}@example.com",
+            "bench@example.com",
+            template=template,
+            context={"name": f"Person {number}", "number": number},
+            headers={"X-Benchmark-Id": str(number)},
         )
     print(started, time.monotonic() - started)
 

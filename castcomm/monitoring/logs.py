@@ -20,6 +20,9 @@ from castcomm.monitoring.redaction import redact
 _QUIET = {
     "asyncio": "WARNING",
     "daphne": "WARNING",
+    # Ticks come every second; what they did is logged by the services.
+    "celery.worker.strategy": "WARNING",
+    "celery.app.trace": "WARNING",
     "kombu": "WARNING",
     "urllib3": "WARNING",
     "django.server": "WARNING",

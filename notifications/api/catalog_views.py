@@ -87,7 +87,9 @@ class TemplateView(TenantAPIView):
 
     def find(self, template_id: str) -> Template:
         rows = Template.objects.for_organization(self.organization).select_related("layout", "organization")
-        found = rows.prefetch_related("versions__contents").filter(id=uuid.UUID(template_id)).first()
+        found: Template | None = (
+            rows.prefetch_related("versions__contents").filter(id=uuid.UUID(template_id)).first()
+        )
         if found is None:
             raise NotFound("There is no such template.")
         return found

@@ -19,7 +19,7 @@ class SendRequest(StrictSerializer):
     event_type = serializers.CharField(max_length=100, required=False)
     template = serializers.CharField(max_length=100, required=False)
     recipients = serializers.ListField(child=serializers.JSONField(), allow_empty=False, max_length=100_000)
-    data = serializers.DictField(required=False)
+    data = serializers.DictField(required=False)  # type: ignore[assignment]
     content = serializers.DictField(
         child=serializers.CharField(allow_blank=True, trim_whitespace=False), required=False
     )
@@ -59,7 +59,7 @@ class InboxRow(serializers.Serializer[Any]):
     title = serializers.CharField()
     body = serializers.CharField()
     action_url = serializers.CharField()
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]
     created_at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField(allow_null=True)
     read_at = serializers.DateTimeField(allow_null=True)
@@ -209,7 +209,7 @@ class TemplateWrite(StrictSerializer):
 
 
 class PreviewRequest(StrictSerializer):
-    data = serializers.DictField(required=False)
+    data = serializers.DictField(required=False)  # type: ignore[assignment]
     locale = serializers.CharField(max_length=16, required=False)
     user = serializers.UUIDField(required=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from dataclasses import dataclass
 
@@ -109,9 +110,8 @@ def requeue(delivery_ids: list[uuid.UUID]) -> list[tuple[uuid.UUID, str]]:
             attempts_forgiven=F("attempt_count"),
         )
         pairs = {(row.channel, row.priority) for row in rows}
-        transaction.on_commit(
-            lambda: [doorbell.ring(channel, priority) for channel, priority in sorted(pairs)]
-        )
+        for channel, priority in sorted(pairs):
+            transaction.on_commit(functools.partial(doorbell.ring, channel, priority))
     return [(row.id, str(Channel(row.channel))) for row in rows]
 
 

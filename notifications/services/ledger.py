@@ -189,12 +189,9 @@ def _announce(message: Message, planned: Sequence[PlannedNotification], rows: li
         for channel in due:
             doorbell.ring(channel, message.priority)
         hub.publish_many(
-            (
-                user_topic(one.person.user_id, message.organization_id),
-                _inbox_frame(message, one, sequences[one.person.user_id]),
-            )
+            (user_topic(user_id, message.organization_id), _inbox_frame(message, one, sequences[user_id]))
             for one in planned
-            if one.in_inbox and one.person.user_id in sequences
+            if one.in_inbox and (user_id := one.person.user_id) is not None and user_id in sequences
         )
 
     transaction.on_commit(tell)

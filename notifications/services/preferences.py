@@ -118,9 +118,9 @@ def set_quiet_hours(*, organization: Organization, user: User, given: Mapping[st
     if not isinstance(given, Mapping):
         raise InvalidInput("Give an object.", attr="quiet_hours")
     with transaction.atomic():
-        row, _ = QuietHours.objects.select_for_update().get_or_create(
+        row: QuietHours = QuietHours.objects.select_for_update().get_or_create(
             organization=organization, user=user, defaults={"enabled": False}
-        )
+        )[0]
         for name in given:
             if name not in ("enabled", "start", "end", "days", "time_zone"):
                 raise InvalidInput(f"There is no {name!r}.", attr=f"quiet_hours.{name}")

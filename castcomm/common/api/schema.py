@@ -25,10 +25,10 @@ class ServiceErrorResponseSerializer(serializers.Serializer[Any]):
     """The one error shape."""
 
     type = serializers.ChoiceField(choices=ClientErrorEnum.choices)
-    errors = ServiceErrorSerializer(many=True)
+    errors = ServiceErrorSerializer(many=True)  # type: ignore[assignment]
 
 
-class AutoSchema(StandardizedAutoSchema):  # type: ignore[misc]
+class AutoSchema(StandardizedAutoSchema):
     """drf-standardized-errors' schema with 409 and 422 for what changes something."""
 
     def _should_add_error_response(self, responses: dict[str, Any], status_code: str) -> bool:
