@@ -282,7 +282,8 @@ export const preferencesStyles = css`
     }
     th:last-child,
     td:last-child {
-      padding-right: 0.6rem;
+      width: 3.9rem;
+      padding-right: 0.55rem;
     }
   }
 `;

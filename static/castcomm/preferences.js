@@ -21,9 +21,9 @@ const WHY = {
   preferred: ["you", "You turned this on."],
   preference: ["you", "You turned this off."],
   default: ["default", "This is how it is set up for everybody."],
-  not_requested: ["not used", "This kind of message does not use this channel unless you turn it on."],
+  not_requested: ["unused", "This kind of message does not use this channel unless you turn it on."],
   no_address: ["no address", "There is no address or number for this channel."],
-  no_template: ["not used", "This kind of message has no text for this channel."],
+  no_template: ["unused", "This kind of message has no text for this channel."],
   suppression: ["blocked", "Messages to this address came back, so nothing is sent to it."],
   quiet_hours: ["quiet now", "It is your quiet time; it would come afterwards."],
 };
@@ -189,7 +189,9 @@ export class CastCommPreferences extends LitElement {
     const cells = kinds.map((kind) => this.#cells.get(`${kind.key} ${channel}`)).filter(Boolean);
     if (!cells.length) return html`<span aria-hidden="true">–</span>`;
     const movable = cells.filter((cell) => !IMMOVABLE.has(cell.reason));
-    const counted = movable.length ? movable : cells;
+    // Kinds that do not use the channel say nothing about the group, unless none does.
+    const used = movable.filter((cell) => cell.reason !== "not_requested");
+    const counted = [used, movable, cells].find((some) => some.length);
     const on = counted.filter((cell) => cell.effective).length;
     const state = on === counted.length ? "true" : on ? "mixed" : "false";
     return html`<button

@@ -27,6 +27,8 @@ SIGNED_IN = (
     "/preferences/",
     "/accounts/email/",
     "/accounts/password/change/",
+    "/accounts/2fa/",
+    "/accounts/sessions/",
 )
 
 
