@@ -50,6 +50,7 @@ PUBLIC_URL = env.str("PUBLIC_URL", default=env.str("BACKEND_URL", default=f"http
 FRONTEND_URL = env.str("FRONTEND_URL", default=PUBLIC_URL).rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 SECURE = _public.scheme == "https"
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=SECURE)
 ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS", default=[_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
 )
@@ -271,6 +272,8 @@ HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.int("JWT_ACCESS_SECONDS", default=300
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = env.int("JWT_REFRESH_SECONDS", default=14 * 86400)
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
+# allauth counts failed sign-ins per address.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 
 # --- Encryption ---------------------------------------------------------------------------------------
@@ -295,6 +298,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["castcomm.common.api.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "castcomm.common.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    # Whose address counts for the rate of those who are not signed in: the caller's, or what one proxy says.
+    "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
     "DEFAULT_SCHEMA_CLASS": "castcomm.common.api.schema.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
@@ -406,9 +411,7 @@ SESSION_COOKIE_NAME = f"castcomm_session_{PORT}" if DEBUG else "castcomm_session
 CSRF_COOKIE_NAME = f"castcomm_csrf_{PORT}" if DEBUG else "castcomm_csrf"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=SECURE)
 SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$"]
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=SECURE) else None
-)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if SECURE else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
 SECURE_HSTS_PRELOAD = SECURE
@@ -459,7 +462,7 @@ LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 # An IP address is personal data; the request id joins our lines with those of a proxy.
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 # X-Request-ID is a proxy's to give; from anyone else it would be the client's own invention.
-DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = SECURE_PROXY_SSL_HEADER is not None
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = BEHIND_PROXY
 
 # --- Metrics ------------------------------------------------------------------------------------------
 

@@ -102,9 +102,7 @@ class ApiKeyAdmin(TenantAdmin):
         obj._state.adding = False
         self._show_once(request, plain)
 
-    @display(  # type: ignore[untyped-decorator]
-        description="state", label={"active": "success", "expired": "warning", "revoked": "danger"}
-    )
+    @display(description="state", label={"active": "success", "expired": "warning", "revoked": "danger"})
     def state(self, key: ApiKey) -> str:
         if key.revoked_at is not None:
             return "revoked"
@@ -121,15 +119,11 @@ class ApiKeyAdmin(TenantAdmin):
             api_keys.revoke(key=key)
         self.message_user(request, f"{len(keys)} revoked. They do not work any more.", messages.SUCCESS)
 
-    @action(  # type: ignore[untyped-decorator]
-        description="Rotate", url_path="rotate", permissions=["change"], dialog=_ROTATE
-    )
+    @action(description="Rotate", url_path="rotate", permissions=["change"], dialog=_ROTATE)
     def rotate_key(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, self._rotate)
 
-    @action(  # type: ignore[untyped-decorator]
-        description="Revoke", url_path="revoke", permissions=["change"], dialog=_REVOKE
-    )
+    @action(description="Revoke", url_path="revoke", permissions=["change"], dialog=_REVOKE)
     def revoke_key(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, self._revoke)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from accounts.models.organizations import Role
 from accounts.services.organizations import add_member, check_domain_role, check_role
 from accounts.services.users import clean_email, merge_attributes, register_user
 from castcomm.common.errors import Conflict, InvalidInput, NotPermitted
+from castcomm.realtime import sessions
 
 _ADMINS = frozenset({Role.OWNER, Role.ADMIN})
 
@@ -74,6 +76,9 @@ def change_member(*, membership: Membership, by: Membership | None, changes: Map
         row.role, row.is_active = role, active
         row.domain_role = check_domain_role(changes.get("domain_role", row.domain_role))
         row.save(update_fields=["role", "is_active", "domain_role"])
+        if not active:
+            # Their open sockets would otherwise listen on until a later heartbeat.
+            transaction.on_commit(functools.partial(sessions.revoke, row.user_id))
         if "attributes" in changes:
             _set_attributes(row, changes["attributes"])
     changed: Membership = Membership.objects.select_related("user").get(id=row.id)

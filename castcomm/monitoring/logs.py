@@ -30,6 +30,16 @@ _QUIET = {
     "fontTools": "WARNING",
 }
 
+# Django's defaults and Uvicorn give these handlers of their own, whose lines nobody cleans.
+_WITHOUT_HANDLERS = ("django", "django.server", "uvicorn", "uvicorn.access", "uvicorn.error")
+
+
+def _loggers() -> dict[str, dict[str, Any]]:
+    loggers: dict[str, dict[str, Any]] = {name: {"level": level} for name, level in _QUIET.items()}
+    for name in _WITHOUT_HANDLERS:
+        loggers.setdefault(name, {"level": "INFO"}).update(handlers=[], propagate=True)
+    return loggers
+
 
 def _shared_processors() -> list[Processor]:
     return [
@@ -70,7 +80,7 @@ def configure(config: Mapping[str, Any]) -> None:
             },
             "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stream"], "level": config["level"]},
-            "loggers": {name: {"level": level} for name, level in _QUIET.items()},
+            "loggers": _loggers(),
         }
     )
     structlog.configure(

@@ -95,7 +95,9 @@ def test_a_request_can_be_followed(
     api_client: Callable[..., APIClient],
     member: User,
     organization: Organization,
+    settings: Any,
 ) -> None:
+    settings.DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
     api_client(member).get("/api/v1/members", headers={"X-Request-ID": "trace-me"})
     (finished,) = [line for line in lines() if line["message"] == "request_finished"]
     assert finished["request_id"] == "trace-me"
@@ -114,6 +116,18 @@ def test_ids_do_not_leak_into_the_next_request(
     last = [line for line in lines() if line["message"] == "request_finished"][-1]
     assert "organization_id" not in last
     assert last.get("user_id") is None
+
+
+def test_no_logger_has_a_way_around(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    for name in ("django.request", "django.server", "uvicorn.error", "celery.worker"):
+        logging.getLogger(name).warning("%s: to anna@example.com", name)
+        own = logging.getLogger(name)
+        while own.parent is not None:
+            assert all(isinstance(one, logging.NullHandler) for one in own.handlers), own.name
+            assert own.propagate, own.name
+            own = own.parent
+    assert lines()[0]["message"] == "django.request: to [email]"
+    assert len(lines()) == 4
 
 
 def test_tracebacks_are_cleaned_too(lines: Callable[[], list[dict[str, Any]]]) -> None:
