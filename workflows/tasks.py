@@ -8,7 +8,7 @@ from workflows import doorbell
 from workflows.engine.live import live_engine
 
 
-@shared_task(name=doorbell.TICK)  # type: ignore[untyped-decorator]
+@shared_task(name=doorbell.TICK)
 def tick() -> None:
     """Run the steps that are due. Ticks may overlap: each step is claimed by one."""
     doorbell.heard()

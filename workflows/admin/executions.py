@@ -65,20 +65,20 @@ class ExecutionAdmin(TenantAdmin):
         execution = self.get_object(request, object_id) if object_id else None
         return execution is not None and self.has_view_permission(request, execution)
 
-    @display(description="status", ordering="status", label=_LABELS)  # type: ignore[untyped-decorator]
+    @display(description="status", ordering="status", label=_LABELS)
     def status_label(self, execution: Execution) -> str:
         return execution.status
 
-    @display(description="data")  # type: ignore[untyped-decorator]
+    @display(description="data")
     def shown_data(self, execution: Execution) -> SafeString:
         return format_html("<pre>{}</pre>", json.dumps(execution.data, indent=2, ensure_ascii=False))
 
-    @display(description="steps")  # type: ignore[untyped-decorator]
+    @display(description="steps")
     def timeline(self, execution: Execution) -> SafeString:
         rows = format_html_join("", _ROW, (_cells(step) for step in timeline_of(execution)))
         return format_html(_TABLE, rows)
 
-    @action(  # type: ignore[untyped-decorator]
+    @action(
         description="Cancel",
         url_path="cancel",
         permissions=["act"],
@@ -98,7 +98,7 @@ class ExecutionAdmin(TenantAdmin):
 
         return self._act_on(request, object_id, act)
 
-    @action(  # type: ignore[untyped-decorator]
+    @action(
         description="Try again",
         url_path="try-again",
         permissions=["act"],

@@ -33,7 +33,7 @@ class VersionInline(TenantTabularInline):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("published_by")
 
-    @display(description="definition")  # type: ignore[untyped-decorator]
+    @display(description="definition")
     def published_definition(self, version: WorkflowVersion) -> SafeString:
         text = json.dumps(version.definition, indent=2, ensure_ascii=False)
         return format_html("<details><summary>Show</summary><pre>{}</pre></details>", text)
@@ -82,19 +82,19 @@ class WorkflowAdmin(TenantAdmin):
     def delete_model(self, request: HttpRequest, obj: Workflow) -> None:
         delete_workflow(workflow=obj)
 
-    @action(description="Save and publish", permissions=["change"])  # type: ignore[untyped-decorator]
+    @action(description="Save and publish", permissions=["change"])
     def publish_draft(self, request: HttpRequest, obj: Workflow) -> None:
         """The draft becomes what new executions run; references were checked by the form."""
         version = publish_workflow(workflow=obj, published_by=request.user)  # type: ignore[arg-type]
         self.message_user(request, f"{obj.name}: {version} is what new executions run.", messages.SUCCESS)
 
-    @display(description="state", label={"draft": "warning", "off": "danger"})  # type: ignore[untyped-decorator]
+    @display(description="state", label={"draft": "warning", "off": "danger"})
     def state(self, workflow: Workflow) -> str:
         if not workflow.is_active:
             return "off"
         return f"version {workflow.current_version.number}" if workflow.current_version else "draft"
 
-    @display(description="published")  # type: ignore[untyped-decorator]
+    @display(description="published")
     def published(self, workflow: Workflow) -> str:
         version = workflow.current_version
         if version is None:
@@ -103,7 +103,7 @@ class WorkflowAdmin(TenantAdmin):
             return f"{version}; the draft has changed since."
         return f"{version}; the draft is the same."
 
-    @display(description="executions")  # type: ignore[untyped-decorator]
+    @display(description="executions")
     def executions_link(self, workflow: Workflow) -> SafeString:
         address = reverse("admin:workflows_execution_changelist")
         return format_html(
