@@ -145,6 +145,9 @@ class _Connection(SMTP):
         return AuthResult(success=data.password.decode() == self._of.password, handled=False)
 
     def connection_made(self, transport: Any) -> None:
+        if self.transport is not None:  # the same connection, now with TLS
+            super().connection_made(transport)
+            return
         self._of.connections += 1
         greeting = self._of.answer("CONNECT")
         if greeting:

@@ -149,7 +149,15 @@ class _Connection:
                     self._refuse(code, answer)
             return
         self._smtp.send((mail + rcpt + "DATA\r\n").encode())
-        replies = [self._smtp.getreply() for _ in range(3)]
+        replies: list[tuple[int, bytes]] = []
+        try:
+            replies.extend(self._smtp.getreply() for _ in range(3))
+        except _TROUBLE:
+            # Some refuse and hang up at once: what they said counts.
+            for code, answer in replies:
+                if code >= 400:
+                    _raise_for(code, answer)
+            raise
         refused = next((reply for reply in replies[:2] if reply[0] >= 300), None)
         if replies[2][0] == 354:
             if refused is None:

@@ -1,0 +1,489 @@
+"""From the outbox to the provider: nothing twice, nothing lost, nothing guessed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F
+
+from accounts.models import Membership, Organization, User
+from castcomm.common.clock import now
+from castcomm.common.errors import Conflict, NotFound
+from castcomm.common.ids import new_id
+from notifications.models import Delivery, DeliveryAttempt, EventType, Notification, Suppression
+from notifications.services import dispatch, doorbell, outbox
+from notifications.services.deliveries import (
+    cancel_notification,
+    cancel_request,
+    requeue,
+    resolve_unknown,
+    retry_notification,
+)
+from notifications.services.dispatch import backoff
+from notifications.services.sending import SendResult, send_notification
+from notifications.services.suppressions import suppress_address
+
+from .conftest import states
+from .smtp_server import SmtpServer
+from .test_sending import make_people
+
+Send = Callable[..., SendResult]
+Drain = Callable[..., int]
+NORMAL = 2
+
+
+def the_mail() -> Delivery:
+    found: Delivery = Delivery.objects.get(channel="email")
+    return found
+
+
+def test_a_mail_goes_out_and_its_attempt_is_kept(
+    send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain
+) -> None:
+    send(member)
+    assert drain() == 1
+    delivery = the_mail()
+    assert (delivery.status, delivery.reason, delivery.attempt_count) == ("sent", "accepted", 1)
+    assert delivery.sent_at is not None
+    assert delivery.lease_token is None
+    assert delivery.template_version is not None
+    attempt = delivery.attempts.get()
+    assert (attempt.number, attempt.outcome, attempt.provider) == (1, "sent", "smtp")
+    assert delivery.provider_message_id == attempt.provider_message_id
+    [arrived] = mail.arrived
+    assert (arrived.recipients, arrived.delivery) == ([member.email], str(delivery.id))
+    assert arrived.message["Subject"] == "Hello Mem"
+    assert drain() == 0
+
+
+def test_a_bare_address_is_read_back_from_its_encryption(
+    send: Send, news: EventType, mail: SmtpServer, drain: Drain
+) -> None:
+    send("someone@example.com")
+    drain()
+    assert mail.arrived[0].recipients == ["someone@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "reason", "outcome"),
+    [
+        ({"RCPT": "550 No such user"}, "failed", "refused", "permanent"),
+        ({"RCPT": "450 Later"}, "pending", "retrying", "not_sent"),
+        ({"DATA": "399 What"}, "unknown", "ambiguous", "unknown"),
+    ],
+)
+def test_each_outcome_has_its_state(
+    answer: dict[str, str], status: str, reason: str, outcome: str,
+    send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain,
+) -> None:  # fmt: skip
+    mail.at |= answer
+    send(member)
+    drain()
+    delivery = the_mail()
+    assert (delivery.status, delivery.reason) == (status, reason)
+    assert delivery.attempts.get().outcome == outcome
+    assert next(iter(answer.values()))[:3] in delivery.error
+
+
+def test_what_may_come_twice_is_tried_again_when_nobody_knows(
+    send: Send,
+    make_event_type: Any,
+    member: User,
+    mail: SmtpServer,
+    drain: Drain,
+    due_now: Callable[[], None],
+) -> None:
+    make_event_type("code", duplicates_allowed=True)
+    mail.at["DATA"] = "399 What"
+    send(member, event_type="code")
+    drain()
+    assert states()["email"] == ("pending", "retrying")
+    mail.at.clear()
+    due_now()
+    drain()
+    assert states()["email"] == ("sent", "accepted")
+
+
+def test_it_is_tried_again_later_and_later_until_it_is_dead(
+    send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain, due_now: Any, settings: Any
+) -> None:
+    settings.EMAIL_MAX_RETRIES = 3
+    mail.at["RCPT"] = "450 Later"
+    send(member)
+    for attempt in (1, 2):
+        due_now()
+        drain()
+        delivery = the_mail()
+        assert (delivery.status, delivery.attempt_count, delivery.settled_at) == ("pending", attempt, None)
+    due_now()
+    drain()
+    delivery = the_mail()
+    assert (delivery.status, delivery.reason, delivery.attempt_count) == ("dead", "exhausted", 3)
+    assert delivery.settled_at is not None
+    assert list(delivery.attempts.values_list("number", flat=True)) == [1, 2, 3]
+
+
+def test_a_dead_letter_gets_fresh_attempts(
+    send: Send,
+    news: EventType,
+    member: User,
+    mail: SmtpServer,
+    drain: Drain,
+    organization: Organization,
+    settings: Any,
+) -> None:
+    settings.EMAIL_MAX_RETRIES = 1
+    mail.at["RCPT"] = "450 Later"
+    [sent] = send(member).notifications
+    drain()
+    assert states()["email"] == ("dead", "exhausted")
+    settings.EMAIL_MAX_RETRIES = 2
+    assert retry_notification(organization=organization, notification_id=sent.id) == ["email"]
+    drain()
+    assert states()["email"] == ("pending", "retrying")
+    assert the_mail().attempt_count == 2
+    with pytest.raises(Conflict):
+        retry_notification(organization=organization, notification_id=sent.id)
+
+
+def test_the_pause_grows_is_spread_and_heeds_the_provider(settings: Any) -> None:
+    settings.EMAIL_RETRY_DELAY, settings.EMAIL_RETRY_MAX_DELAY = 1_000, 60_000
+    for attempt, ceiling in ((1, 2), (2, 4), (3, 8), (10, 60), (10_000, 60)):
+        pauses = [backoff(attempt, None).total_seconds() for _ in range(50)]
+        assert max(pauses) <= ceiling
+        assert len(set(pauses)) > 10
+    assert backoff(1, 120.0) == dt.timedelta(seconds=120)
+
+
+def test_what_expired_is_not_sent(
+    send: Send, make_event_type: Any, member: User, mail: SmtpServer, drain: Drain
+) -> None:
+    make_event_type("brief", expires_after=dt.timedelta(minutes=5))
+    send(member, event_type="brief")
+    Notification.objects.update(expires_at=now() - dt.timedelta(seconds=1))
+    drain()
+    assert states()["email"] == ("failed", "expired")
+    assert mail.arrived == []
+
+
+def test_who_was_suppressed_meanwhile_gets_nothing(
+    send: Send, news: EventType, member: User, organization: Organization, mail: SmtpServer, drain: Drain
+) -> None:
+    send(member, "bare@example.com")
+    for address in (member.email, "bare@example.com"):
+        suppress_address(organization=organization, channel="email", address=address)
+    drain()
+    assert set(Delivery.objects.filter(channel="email").values_list("status", "reason")) == {
+        ("suppressed", "suppression")
+    }
+    assert mail.arrived == []
+
+
+def test_a_suppression_that_ran_out_holds_nothing_back(
+    send: Send, news: EventType, member: User, organization: Organization, mail: SmtpServer, drain: Drain
+) -> None:
+    suppress_address(
+        organization=organization, channel="email", address=member.email, expires_at=now() + dt.timedelta(1)
+    )
+    Suppression.objects.update(expires_at=now() - dt.timedelta(1))
+    send(member)
+    drain()
+    assert len(mail.arrived) == 1
+
+
+@pytest.mark.parametrize("leaves", ["membership", "person"])
+def test_who_has_left_meanwhile_gets_nothing(
+    leaves: str, send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain
+) -> None:
+    send(member)
+    if leaves == "membership":
+        Membership.objects.filter(user=member).update(is_active=False)
+    else:
+        User.objects.filter(id=member.id).update(is_active=False)
+    drain()
+    assert states()["email"] == ("suppressed", "recipient_inactive")
+    assert mail.arrived == []
+
+
+def test_one_row_that_cannot_be_read_stops_no_other(
+    send: Send, news: EventType, mail: SmtpServer, drain: Drain
+) -> None:
+    """Such as an address under a key that was lost: it is tried again, its neighbours arrive."""
+    send("first@example.com", "second@example.com")
+    broken = Delivery.objects.filter(channel="email").first()
+    assert broken is not None
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE notifications_delivery SET address = 'nonsense' WHERE id = %s", [broken.id])
+    drain()
+    assert len(mail.arrived) == 1
+    row = Delivery.objects.defer("address").get(id=broken.id)
+    assert (row.status, row.reason, "DecryptionFailed" in row.error) == ("pending", "retrying", True)
+
+
+def test_what_a_server_says_cannot_keep_its_answer_from_being_stored(
+    send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain
+) -> None:
+    mail.at["RCPT"] = "550 a\x00b"
+    send(member)
+    drain()
+    assert states()["email"] == ("failed", "refused")
+
+
+def test_a_flood_leaves_room_for_the_others(
+    organization: Organization,
+    other_organization: Organization,
+    make_event_type: Any,
+    make_user: Any,
+    settings: Any,
+) -> None:
+    settings.NOTIFICATION_BATCH_SIZE = 10
+    make_event_type("news")
+    make_event_type("news", organization=other_organization)
+    send_notification(
+        organization=organization, recipients=[f"flood-{n}@example.com" for n in range(40)], event_type="news"
+    )
+    send_notification(organization=other_organization, recipients=["one@example.com"], event_type="news")
+    _, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
+    owners = list(Delivery.objects.filter(id__in=claimed).values_list("organization_id", flat=True))
+    assert owners.count(other_organization.id) == 1
+    assert owners.count(organization.id) == 5
+
+
+def test_who_only_waits_for_later_takes_no_share(
+    organization: Organization, other_organization: Organization, make_event_type: Any
+) -> None:
+    make_event_type("news")
+    make_event_type("news", organization=other_organization)
+    send_notification(
+        organization=other_organization,
+        recipients=["one@example.com"],
+        event_type="news",
+        scheduled_for=now() + dt.timedelta(hours=1),
+    )
+    send_notification(
+        organization=organization, recipients=[f"p-{n}@example.com" for n in range(10)], event_type="news"
+    )
+    _, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
+    assert len(claimed) == 10
+
+
+def test_a_priority_and_a_channel_are_claimed_apart(send: Send, news: EventType, member: User) -> None:
+    send(member, priority="urgent")
+    send(member, priority="low")
+    assert outbox.claim("email", NORMAL, now=now(), limit=10)[1] == []
+    assert outbox.claim("sms", 0, now=now(), limit=10)[1] == []
+    assert len(outbox.claim("email", 0, now=now(), limit=10)[1]) == 1
+    assert outbox.due_pairs(["email", "in_app"], now=now()) == [("email", 3)]
+
+
+def test_the_oldest_goes_first(send: Send, news: EventType) -> None:
+    send(*[f"p-{n}@example.com" for n in range(5)])
+    oldest = Delivery.objects.filter(channel="email").last()
+    assert oldest is not None
+    Delivery.objects.filter(id=oldest.id).update(due_at=F("due_at") - dt.timedelta(minutes=1))
+    assert outbox.claim("email", NORMAL, now=now(), limit=1)[1] == [oldest.id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_in_parallel_send_nothing_twice(
+    news: EventType, organization: Organization, mail: SmtpServer, settings: Any
+) -> None:
+    settings.NOTIFICATION_BATCH_SIZE = 25
+    people = make_people(organization, 200)
+    send_notification(organization=organization, recipients=people, event_type="news")
+    handled: list[int] = []
+
+    def run() -> None:
+        handled.append(dispatch.drain("email", NORMAL))
+        connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(handled) == 200
+    assert len(mail.deliveries) == len(set(mail.deliveries)) == 200
+    assert DeliveryAttempt.objects.count() == 200
+    assert set(Delivery.objects.filter(channel="email").values_list("status", flat=True)) == {"sent"}
+
+
+def expire_leases() -> None:
+    Delivery.objects.filter(status="sending").update(lease_until=now() - dt.timedelta(seconds=1))
+
+
+def test_a_claim_whose_worker_died_before_it_began_is_due_again(
+    send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain
+) -> None:
+    send(member)
+    outbox.claim("email", NORMAL, now=now(), limit=10)
+    assert outbox.rescue(now=now()) == []  # the lease still runs
+    assert drain() == 0
+    expire_leases()
+    assert outbox.rescue(now=now()) == [("email", NORMAL, "pending")]
+    assert states()["email"] == ("pending", "default")
+    drain()
+    assert states()["email"] == ("sent", "accepted")
+
+
+@pytest.mark.parametrize(("duplicates", "state"), [(False, "unknown"), (True, "pending")])
+def test_an_attempt_that_was_cut_short_is_not_guessed_at(
+    duplicates: bool, state: str, send: Send, make_event_type: Any, member: User
+) -> None:
+    make_event_type("code", duplicates_allowed=duplicates)
+    send(member, event_type="code")
+    _, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
+    outbox.start(claimed, [1], provider="smtp", now=now())
+    expire_leases()
+    assert outbox.rescue(now=now()) == [("email", NORMAL, state)]
+    delivery = the_mail()
+    assert (delivery.status, delivery.reason, delivery.attempt_count) == (state, "worker_lost", 1)
+    assert delivery.attempts.get().outcome == "unknown"
+
+
+def test_a_slow_worker_still_knows_best(send: Send, news: EventType, member: User) -> None:
+    """Its lease ran out while the server took its time; then the server answered."""
+    send(member)
+    lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
+    [attempt] = outbox.start(claimed, [1], provider="smtp", now=now())
+    expire_leases()
+    outbox.rescue(now=now())
+    late = outbox.Settled(
+        claimed[0], dispatch.DeliveryStatus.SENT, dispatch.Reason.ACCEPTED, 1,
+        attempt_id=attempt, outcome=dispatch.Outcome.SENT,
+    )  # fmt: skip
+    outbox.settle(lease, [late], provider="smtp", now=now())
+    assert states()["email"] == ("sent", "accepted")
+
+
+def test_who_lost_the_lease_changes_nothing(send: Send, news: EventType, member: User) -> None:
+    send(member)
+    lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
+    expire_leases()
+    outbox.rescue(now=now())
+    outbox.claim("email", NORMAL, now=now(), limit=10)
+    late = outbox.Settled(claimed[0], dispatch.DeliveryStatus.FAILED, dispatch.Reason.EXPIRED, 0)
+    outbox.settle(lease, [late], provider="", now=now())
+    assert the_mail().status == "sending"
+    assert outbox.extend(lease, claimed, now=now()) == set()
+
+
+def test_the_sweep_takes_back_and_rings(
+    send: Send, news: EventType, member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(member)
+    send(member, priority="urgent")
+    outbox.claim("email", 0, now=now(), limit=10)
+    expire_leases()
+    rung: list[tuple[str, int]] = []
+    monkeypatch.setattr(doorbell, "ring", lambda channel, priority: rung.append((channel, priority)))
+    assert dispatch.sweep() == 2
+    assert sorted(rung) == [("email", 0), ("email", 2)]
+
+
+def test_cancel_before_it_goes(
+    send: Send, news: EventType, member: User, organization: Organization, mail: SmtpServer, drain: Drain
+) -> None:
+    [sent] = send(member).notifications
+    result = cancel_notification(organization=organization, notification_id=sent.id)
+    assert (result.stopped, result.too_late) == (["email"], ["in_app"])
+    drain()
+    assert mail.arrived == []
+    assert states()["email"] == ("cancelled", "cancelled")
+    with pytest.raises(Conflict):
+        cancel_notification(organization=organization, notification_id=sent.id)
+
+
+def test_cancel_after_it_went(
+    send: Send, news: EventType, member: User, organization: Organization, mail: SmtpServer, drain: Drain
+) -> None:
+    [sent] = send(member).notifications
+    drain()
+    with pytest.raises(Conflict) as caught:
+        cancel_notification(organization=organization, notification_id=sent.id)
+    assert caught.value.code == "too_late"
+    with pytest.raises(NotFound):
+        cancel_notification(organization=organization, notification_id=new_id())
+
+
+def test_cancel_a_whole_request(
+    send: Send,
+    news: EventType,
+    member: User,
+    organization: Organization,
+    mail: SmtpServer,
+    drain: Drain,
+    due_now: Any,
+) -> None:
+    """What is being tried at this moment may arrive, and is not tried again."""
+    mail.at["RCPT"] = "450 Later"
+    result = send(member, "a@example.com", "b@example.com")
+    lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=1)
+    assert cancel_request(organization=organization, request_id=result.request_id) == 2
+    retrying = outbox.Settled(
+        claimed[0], dispatch.DeliveryStatus.PENDING, dispatch.Reason.RETRYING, 1, due_at=now()
+    )
+    outbox.settle(lease, [retrying], provider="smtp", now=now())
+    due_now()
+    drain()
+    assert set(Delivery.objects.filter(channel="email").values_list("status", flat=True)) == {"cancelled"}
+
+
+def test_staff_say_what_became_of_the_unknown(
+    send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain
+) -> None:
+    mail.at["DATA"] = "399 What"
+    send(member, "other@example.com")
+    drain()
+    first, second = Delivery.objects.filter(channel="email", status="unknown")
+    mail.at.clear()
+    assert resolve_unknown([first.id], sent=True, by="staff") == [(first.id, "email")]
+    assert resolve_unknown([second.id], sent=False, by="staff") == [(second.id, "email")]
+    drain()
+    assert [one.delivery for one in mail.arrived] == [str(second.id)]
+    assert set(Delivery.objects.filter(channel="email").values_list("status", flat=True)) == {"sent"}
+    first.refresh_from_db()
+    assert first.decision["resolved"]["by"] == "staff"
+    assert requeue([first.id]) == []
+
+
+def test_a_deferred_inbox_row_appears_when_it_is_due(
+    send: Send, news: EventType, member: User, drain: Drain, due_now: Callable[[], None]
+) -> None:
+    send(member, scheduled_for=now() + dt.timedelta(hours=1))
+    send(member, scheduled_for=now() + dt.timedelta(hours=1))
+    due_now()
+    drain("in_app")
+    assert states()["in_app"] == ("delivered", "in_inbox")
+    numbers = Notification.objects.order_by("id").values_list("inbox_seq", flat=True)
+    assert list(numbers) == [1, 2]
+
+
+def test_a_deferred_inbox_row_that_was_cancelled_or_expired_does_not(
+    send: Send, news: EventType, member: User, drain: Drain, due_now: Callable[[], None]
+) -> None:
+    first, second = (
+        send(member, scheduled_for=now() + dt.timedelta(hours=1)).notifications[0] for _ in range(2)
+    )
+    Notification.objects.filter(id=first.id).update(cancelled_at=now())
+    Notification.objects.filter(id=second.id).update(expires_at=now() - dt.timedelta(1))
+    due_now()
+    drain("in_app")
+    assert states(notification=first.id)["in_app"] == ("cancelled", "cancelled")
+    assert states(notification=second.id)["in_app"] == ("failed", "expired")
+    assert not Notification.objects.exclude(inbox_seq=None).exists()
+
+
+def test_sms_and_push_go_through_their_providers(
+    send: Send, make_event_type: Any, make_user: Any, organization: Organization, drain: Drain
+) -> None:
+    make_event_type("text", channels=["sms"])
+    person = make_user(organization=organization, phone="+12025550123")
+    send(person, {"phone": "+12025550124"}, event_type="text")
+    drain("sms")
+    assert set(Delivery.objects.values_list("status", "provider")) == {("sent", "console")}

@@ -1,0 +1,107 @@
+"""MJML with Jinja2 in it becomes HTML with Jinja2 in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notifications.rendering.mjml import compile_mjml, text_from_html
+from notifications.rendering.sandbox import RenderingError, render
+
+
+def section(inside: str) -> str:
+    return f"<mj-section><mj-column>{inside}</mj-column></mj-section>"
+
+
+def html(body: str, context: dict[str, Any] | None = None, **options: str) -> str:
+    return render(compile_mjml(body, **options), context or {}, html=True)
+
+
+def test_expressions_are_filled_in_and_escaped() -> None:
+    made = html(section("<mj-text>Hello {{ name }}</mj-text>"), {"name": "<Ada>"})
+    assert "Hello &lt;Ada&gt;" in made
+    assert "ccjinja" not in made
+
+
+def test_statements_between_elements_stay_where_they_are() -> None:
+    body = section(
+        "{% if items %}{% for item in items %}<mj-text>{{ item.name }}: {{ item.count }}</mj-text>{% endfor %}"
+        "{% else %}<mj-text>Nothing</mj-text>{% endif %}"
+    )
+    compiled = compile_mjml(body)
+    full = render(compiled, {"items": [{"name": "a", "count": 1}, {"name": "b", "count": 2}]}, html=True)
+    assert "a: 1" in full
+    assert full.index("a: 1") < full.index("b: 2")
+    assert "Nothing" not in full
+    empty = render(compiled, {"items": []}, html=True)
+    assert "Nothing" in empty
+
+
+def test_a_comparison_in_an_expression_is_no_tag() -> None:
+    made = html(section("<mj-text>{% if a < 2 and b > 1 %}small{% endif %}</mj-text>"), {"a": 1, "b": 2})
+    assert "small" in made
+
+
+@pytest.mark.parametrize(
+    ("href", "context", "expected"),
+    [
+        ("{{ url }}", {"url": "https://example.com/a"}, 'href="https://example.com/a"'),
+        ("{{ url }}", {"url": "javascript:alert(1)"}, 'href="#"'),
+        ("https://example.com/{{ id }}", {"id": "42"}, 'href="https://example.com/42"'),
+        ("https://example.com/?t={{ t }}&amp;u={{ u }}", {"t": "a", "u": "b"}, "https://example.com/?t=a&amp;u=b"),
+        ("{{ base }}/verify/{{ t }}", {"base": "https://example.com", "t": "x"}, 'href="https://example.com/verify/x"'),
+        ("{% if a %}{{ url }}{% endif %}", {"a": 1, "url": "javascript:alert(1)"}, 'href="#"'),
+        ("{{ a }}{{ url }}", {"a": "", "url": "javascript:alert(1)"}, 'href="#javascript'),
+        ("https://example.com/{{ x }}", {"x": '" onclick="alert(1)'}, "https://example.com/&#34; onclick=&#34;"),
+    ],
+)  # fmt: skip
+def test_addresses_are_made_safe_where_they_begin(href: str, context: dict[str, Any], expected: str) -> None:
+    made = html(section(f'<mj-button href="{href}">Go</mj-button>'), context)
+    assert expected in made
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<mj-raw><script>alert(1)</script></mj-raw>",
+        '<mj-include path="/etc/passwd" />',
+        section("<mj-text><script>x</script></mj-text>"),
+        section('<mj-text><img src="x" onerror="alert(1)"></mj-text>'),
+        section('<mj-text><iframe src="https://example.com"></iframe></mj-text>'),
+        section('<mj-button href="javascript:alert(1)">x</mj-button>'),
+        section('<mj-text><a href="data:text/html,x">x</a></mj-text>'),
+        "<mj-section><mj-column>",
+    ],
+)
+def test_what_has_no_place_in_a_mail_is_refused(body: str) -> None:
+    with pytest.raises(RenderingError):
+        compile_mjml(body)
+
+
+def test_a_layout_stands_around_the_content() -> None:
+    layout = (
+        section("<mj-text>Head</mj-text>") + "{{ content }}" + section("<mj-text>Foot {{ name }}</mj-text>")
+    )
+    made = html(section("<mj-text>Middle</mj-text>"), {"name": "x"}, layout=layout)
+    assert made.index("Head") < made.index("Middle") < made.index("Foot x")
+
+
+def test_styles_are_inlined() -> None:
+    assert "style=" in html(section("<mj-text>x</mj-text>"))
+
+
+def test_the_text_part_reads_like_the_mail() -> None:
+    compiled = compile_mjml(
+        section(
+            "<mj-text><h1>Title</h1><p>Hello {{ name }},</p><ul><li>one</li><li>two</li></ul></mj-text>"
+            '<mj-button href="https://example.com/{{ id }}">Go there</mj-button>'
+        ),
+        title="not to be seen",
+    )
+    text = render(text_from_html(compiled), {"name": "Ada", "id": 7}, html=False)
+    assert "Hello Ada," in text
+    assert "- one" in text
+    assert "Go there (https://example.com/7)" in text
+    assert "not to be seen" not in text
+    assert "<" not in text
