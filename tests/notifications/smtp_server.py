@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -163,6 +164,7 @@ class _Connection(SMTP):
 def smtp_server(**fields: Any) -> Iterator[SmtpServer]:
     """A server in a thread of its own, gone afterwards."""
     server = SmtpServer(**fields)
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells every line of the dialogue
     loop = asyncio.new_event_loop()
 
     async def listen() -> asyncio.Server:
