@@ -41,12 +41,12 @@ export const inboxStyles = css`
     font-size: 0.9375rem;
   }
   @media (max-width: 30rem) {
-    .bar .read-all {
+    .read-all {
       width: 44px;
       padding: 0;
       justify-content: center;
     }
-    .bar .read-all .word {
+    .read-all .word {
       position: absolute;
       width: 1px;
       height: 1px;
