@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -10,11 +11,16 @@ import yaml
 from django.test import Client
 
 
-@pytest.fixture
-def schema(db: None) -> dict[str, Any]:
+@functools.cache
+def made_schema() -> dict[str, Any]:
     answer = Client().get("/api/schema/")
     assert answer.status_code == 200
     return yaml.safe_load(answer.content)
+
+
+@pytest.fixture
+def schema(db: None) -> dict[str, Any]:
+    return made_schema()
 
 
 def test_it_is_openapi_3_1_with_every_way_to_sign_in(schema: dict[str, Any]) -> None:
