@@ -157,7 +157,11 @@ SELECT o.name, o.locale, o.catalog_revision,
   LEFT JOIN notifications_quiethours q ON q.organization_id = o.id AND q.user_id = u.id AND q.enabled
  WHERE o.id = %s AND (u.id = ANY(%s) OR u.email_index = ANY(%s))
 """
-_PEOPLE_BY_ID = _PEOPLE.replace("(u.id = ANY(%s) OR u.email_index = ANY(%s))", "u.id = ANY(%s)")
+_EITHER = "(u.id = ANY(%s) OR u.email_index = ANY(%s))"
+_PEOPLE_BY_ID = _PEOPLE.replace(_EITHER, "u.id = ANY(%s)")
+# A plan for "any of a list" expects ten people and joins for ten; the common call names one.
+_PERSON_BY_ID = _PEOPLE.replace(_EITHER, "u.id = %s")
+_PERSON_BY_EMAIL = _PEOPLE.replace(_EITHER, "u.email_index = %s")
 
 _ORGANIZATION = "SELECT name, locale, catalog_revision FROM accounts_organization WHERE id = %s"
 
@@ -176,10 +180,7 @@ def load_people(
     """
     ids = [ref.user_id for ref in references if ref.user_id]
     indexes = [blind_index(ref.email, kind="email") for ref in references if ref.email]
-    if indexes:
-        rows = sql.run(_PEOPLE, (organization_id, ids, indexes))
-    else:
-        rows = sql.run(_PEOPLE_BY_ID, (organization_id, ids))
+    rows = _find_people(organization_id, ids, indexes)
     people = {person.user_id: person for person in map(_person, rows)}
     by_email = {person.email: person for person in people.values()}
     top = rows[0][:3] if rows else sql.run(_ORGANIZATION, (organization_id,))[0]
@@ -201,6 +202,17 @@ def load_people(
     if bare:
         found.update(_bare_people(organization_id, bare, facts.locale))
     return facts, list(found.values())
+
+
+def _find_people(
+    organization_id: uuid.UUID, ids: list[uuid.UUID], indexes: list[str]
+) -> list[tuple[Any, ...]]:
+    if len(ids) + len(indexes) == 1:
+        statement = _PERSON_BY_ID if ids else _PERSON_BY_EMAIL
+        return sql.run(statement, (organization_id, (ids or indexes)[0]))
+    if indexes:
+        return sql.run(_PEOPLE, (organization_id, ids, indexes))
+    return sql.run(_PEOPLE_BY_ID, (organization_id, ids))
 
 
 def _person(row: tuple[Any, ...]) -> Person:
