@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -34,10 +34,16 @@ from notifications.vocabulary import Channel
 
 
 class CatalogAdmin(TenantAdmin):
-    """Rows with a key that never changes."""
+    """Rows with a key that never changes. They are deleted one by one, by the service."""
 
-    actions = ()
+    actions: ClassVar[Any] = None
     list_select_related: tuple[str, ...] = ("organization",)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "description" and field is not None:
+            field.widget.attrs["rows"] = 3
+        return field
 
     class Media:
         css = {"all": ("notifications_admin/notifications.css",)}
@@ -96,6 +102,11 @@ class CategoryAdmin(CatalogAdmin):
 class EventTypeForm(ServiceForm):
     """An event type; channels are ticked."""
 
+    expires_after = forms.DurationField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "7 00:00:00"}),
+        help_text="Not sent any more, and gone from the inbox, after this time: days hours:minutes:seconds.",
+    )
     channels = forms.MultipleChoiceField(
         choices=Channel.choices,
         required=False,

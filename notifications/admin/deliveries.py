@@ -74,6 +74,7 @@ class AttemptInline(TenantTabularInline):
     fields = ("number", "provider", "started_at", "finished_at", "how", "detail", "provider_message_id")
     readonly_fields = fields
     verbose_name_plural = "attempts"
+    hide_title = True
 
     @display(description="outcome")
     def how(self, attempt: DeliveryAttempt) -> str:
@@ -84,11 +85,8 @@ class AttemptInline(TenantTabularInline):
 class DeliveryAdmin(LedgerAdmin):
     """Find what did not go out, and send it again, stop it, or say what became of it."""
 
-    list_display = (
-        "created_at", "recipient", "event_type", "channel", "status_label", "why", "priority", "provider",
-        "attempt_count",
-    )  # fmt: skip
-    list_display_links = ("created_at", "recipient")
+    list_display = ("when", "recipient", "event_type", "channel", "status_label", "why", "provider", "tries")
+    list_display_links = ("when", "recipient")
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
@@ -160,9 +158,13 @@ class DeliveryAdmin(LedgerAdmin):
     def status_label(self, delivery: Delivery) -> str:
         return delivery.get_status_display()
 
+    @display(description="attempts", ordering="attempt_count")
+    def tries(self, delivery: Delivery) -> int:
+        return delivery.attempt_count
+
     @display(description="why")
-    def why(self, delivery: Delivery) -> str:
-        return delivery.get_reason_display()
+    def why(self, delivery: Delivery) -> SafeString:
+        return format_html('<span class="cc-why">{}</span>', delivery.get_reason_display())
 
     @display(description="why")
     def why_in_full(self, delivery: Delivery) -> str:
@@ -171,7 +173,7 @@ class DeliveryAdmin(LedgerAdmin):
     @display(description="notification")
     def notification_link(self, delivery: Delivery) -> SafeString:
         text = f"{delivery.notification.event_type.key}: why, and what the other channels did"
-        return format_html("{}", link_to(delivery.notification, text))
+        return link_to(delivery.notification, text)
 
     # Which buttons a page has follows from the delivery's state.
 

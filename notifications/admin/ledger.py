@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -23,8 +23,9 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import make_aware
+from django.utils.timezone import localtime, make_aware
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.decorators import display
 from unfold.utils import parse_date_str
 
 from accounts.admin.tenancy import TenantAdmin, limit_to_staffed
@@ -102,6 +103,8 @@ class LedgerAdmin(TenantAdmin):
     read_only = True
     paginator = BoundedPaginator
     list_filter_submit = True
+    # Counting every choice of every filter would read the whole ledger.
+    show_facets = admin.ShowFacets.NEVER
     # The key is a UUIDv7: its order is that of time, and it has an index.
     ordering = ("-id",)
     search_fields = ("id",)
@@ -114,6 +117,13 @@ class LedgerAdmin(TenantAdmin):
         if object_id is None:
             return bool(self.has_view_permission(request))
         return self.row(request, object_id) is not None
+
+    @display(description="when", ordering="id")
+    def when(self, row: Any) -> SafeString:
+        """The moment of creation on one line."""
+        moment = localtime(row.created_at)
+        shown = moment.strftime("%d %b %Y, %H:%M:%S")
+        return format_html('<time class="cc-when" datetime="{}">{}</time>', moment.isoformat(), shown)
 
     def row(self, request: HttpRequest, object_id: Any) -> Any:
         """The row, read once per request; None when there is none that this person may see."""

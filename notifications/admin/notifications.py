@@ -39,8 +39,8 @@ _MOMENTS = ("due_at", "sent_at")
 class NotificationAdmin(LedgerAdmin):
     """One person's copy of a request. The page explains it."""
 
-    list_display = ("created_at", "recipient", "event_type", "title", "channels", "priority", "read_at")
-    list_display_links = ("created_at", "recipient")
+    list_display = ("when", "recipient", "event_type", "title", "channels", "priority", "read_at")
+    list_display_links = ("when", "recipient")
     list_filter = (
         EventTypeFilter,
         ("priority", ChoicesDropdownFilter),

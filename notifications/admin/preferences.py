@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -66,7 +66,7 @@ class PreferenceAdmin(TenantAdmin):
     list_select_related = ("organization", "category", "event_type")
     fields = ("organization", "scope", "category", "event_type", "channel", "enabled")
     ordering = ("scope", "category", "event_type", "channel")
-    actions = ()
+    actions: ClassVar[Any] = None
     conditional_fields = {"category": "scope == 'category'", "event_type": "scope == 'event_type'"}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -75,6 +75,12 @@ class PreferenceAdmin(TenantAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields[:-1] if obj is not None else ()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "enabled" and field is not None:
+            field.help_text = "Holds for everyone who has not decided otherwise."
+        return field
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "channel":
@@ -155,6 +161,16 @@ class SuppressionAdmin(TenantAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None else ("organization", "channel", "address", "reason", "created_at")
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        # Django's own deletion would pass the service by.
+        return {name: how for name, how in super().get_actions(request).items() if name != "delete_selected"}
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "detail" and field is not None:
+            field.widget.attrs["rows"] = 3
+        return field
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         term = search_term.strip()

@@ -38,9 +38,9 @@ class NotificationRequestAdmin(LedgerAdmin):
     """One call to send. Its page sums up what became of it, and stops what has not gone out."""
 
     list_display = (
-        "created_at", "event_type", "source", "recipient_count", "status_label", "priority", "scheduled_for",
+        "when", "event_type", "source", "recipient_count", "status_label", "priority", "scheduled_for",
     )  # fmt: skip
-    list_display_links = ("created_at", "event_type")
+    list_display_links = ("when", "event_type")
     list_filter = (
         EventTypeFilter,
         SourceFilter,

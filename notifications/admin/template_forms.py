@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.forms import BaseFormSet, formset_factory
+from django.utils.html import escape
 from unfold.forms import AdminForm
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
@@ -56,6 +57,19 @@ def _prose(rows: int) -> UnfoldAdminTextareaWidget:
     return UnfoldAdminTextareaWidget(attrs={"rows": rows, "class": "cc-code"})
 
 
+_LABELS = {
+    "subject": "Subject",
+    "mjml": "MJML",
+    "text": "Text part",
+    "sms": "Text",
+    "push_title": "Title",
+    "push_body": "Body",
+    "in_app_title": "Title",
+    "in_app_body": "Body",
+    "action_url": "Where a click leads",
+}
+
+
 def _line(name: str) -> SourceField:
     return _field(name, UnfoldAdminTextInputWidget(attrs={"class": "cc-code"}))
 
@@ -63,10 +77,9 @@ def _line(name: str) -> SourceField:
 def _field(name: str, widget: forms.Widget) -> SourceField:
     column: Any = TemplateContent._meta.get_field(name)
     return SourceField(
-        label=str(column.verbose_name).capitalize()
-        if column.verbose_name[:1].islower()
-        else column.verbose_name,
-        help_text=column.help_text,
+        label=_LABELS[name],
+        # The theme shows help as HTML.
+        help_text=escape(column.help_text),
         max_length=column.max_length,
         widget=widget,
     )

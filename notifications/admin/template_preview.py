@@ -9,7 +9,6 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -82,8 +81,8 @@ def preview_page(model_admin: Any, request: HttpRequest, object_id: Any) -> Http
     if form.is_valid():
         preview, problem = _preview(template, form)
     if SEND in request.POST and preview is not None and template.kind == TemplateKind.MESSAGE:
+        # No redirect: it would forget what was typed.
         _send(model_admin, request, template, preview)
-        return redirect(request.path)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": f"Preview of {template.name}",

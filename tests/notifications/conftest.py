@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
 
-from accounts.models import Organization
+from accounts.models import Organization, User
 from notifications.channels.base import channels
 from notifications.models import Category, Delivery, EventType, Template
 from notifications.services import dispatch, doorbell
@@ -151,3 +151,19 @@ def states(**filters: Any) -> dict[str, tuple[str, str]]:
     """Channel to (status, reason) of the deliveries found."""
     found = Delivery.objects.filter(**filters).values_list("channel", "status", "reason")
     return {channel: (status, reason) for channel, status, reason in found}
+
+
+@pytest.fixture
+def clerk(staff: User) -> User:
+    """Staff who may open the admin."""
+    staff.is_staff = True
+    staff.save()
+    return staff
+
+
+@pytest.fixture
+def desk(clerk: User) -> Client:
+    """A browser in which a clerk is signed in."""
+    made = Client()
+    made.force_login(clerk, backend="django.contrib.auth.backends.ModelBackend")
+    return made
