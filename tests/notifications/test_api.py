@@ -85,18 +85,19 @@ def test_send_and_see_what_became_of_it(
     assert (row["id"], row["data"], row["read_at"], row["priority"]) == (sent["id"], {"a": 1}, None, "normal")
 
 
+GOOD = {"event_type": "news", "recipients": ["a@example.com"]}
 WRONG_SENDS: list[tuple[str, Any, dict[str | None, str]]] = [
     ("no recipients", {"event_type": "news"}, {"recipients": "required"}),
     ("an empty list", {"event_type": "news", "recipients": []}, {"recipients": "empty"}),
-    ("unknown event type", {"event_type": "nope", "recipients": ["a@example.com"]}, {"event_type": "unknown_event_type"}),
-    ("unknown recipient", {"event_type": "news", "recipients": ["a@example.com", str(new_id())]}, {"recipients.1": "unknown_recipient"}),
+    ("unknown event type", {**GOOD, "event_type": "nope"}, {"event_type": "unknown_event_type"}),
+    ("unknown recipient", {**GOOD, "recipients": [str(new_id())]}, {"recipients.0": "unknown_recipient"}),
     ("an object that names nobody", {"event_type": "news", "recipients": [{}]}, {"recipients.0": "invalid"}),
-    ("unknown field", {"event_type": "news", "recipients": ["a@example.com"], "colour": "red"}, {"colour": "unknown_field"}),
-    ("unknown channel", {"event_type": "news", "recipients": ["a@example.com"], "channels": ["fax"]}, {"channels.0": "invalid"}),
-    ("unknown priority", {"event_type": "news", "recipients": ["a@example.com"], "priority": "soon"}, {"priority": "invalid_choice"}),
-    ("no date", {"event_type": "news", "recipients": ["a@example.com"], "scheduled_for": "soon"}, {"scheduled_for": "invalid"}),
-    ("data that is a list", {"event_type": "news", "recipients": ["a@example.com"], "data": [1]}, {"data": "not_a_dict"}),
-    ("content that is no text", {"recipients": ["a@example.com"], "content": {"title": {}}}, {"content.title": "invalid"}),
+    ("unknown field", {**GOOD, "colour": "red"}, {"colour": "unknown_field"}),
+    ("unknown channel", {**GOOD, "channels": ["fax"]}, {"channels.0": "invalid"}),
+    ("unknown priority", {**GOOD, "priority": "soon"}, {"priority": "invalid_choice"}),
+    ("no date", {**GOOD, "scheduled_for": "soon"}, {"scheduled_for": "invalid"}),
+    ("data that is a list", {**GOOD, "data": [1]}, {"data": "not_a_dict"}),
+    ("content that is no text", {**GOOD, "content": {"title": {}}}, {"content.title": "invalid"}),
     ("a list", [], {"non_field_errors": "invalid"}),
 ]  # fmt: skip
 
