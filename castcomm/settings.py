@@ -383,7 +383,6 @@ EMAIL_RETRY_DELAY = env.int("EMAIL_RETRY_DELAY", default=1_000)  # milliseconds,
 EMAIL_RETRY_MAX_DELAY = env.int("EMAIL_RETRY_MAX_DELAY", default=1_800_000)  # milliseconds
 NOTIFICATION_BATCH_SIZE = env.int("NOTIFICATION_BATCH_SIZE", default=256)
 DELIVERY_LEASE = dt.timedelta(seconds=env.int("DELIVERY_LEASE_SECONDS", default=60))
-SWEEP_INTERVAL = env.float("SWEEP_INTERVAL_SECONDS", default=1.0)
 
 # --- Workflows ----------------------------------------------------------------------------------------
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from celery import shared_task
 
 from castcomm.common.api.idempotency import forget_old_requests
-from notifications.services import dispatch, doorbell, fanout
+from notifications.services import attending, dispatch, doorbell, fanout
 
 
 @shared_task(name="notifications.tasks.drain")
 def drain(channel: str, priority: int) -> int:
-    """Send what is due on one channel at one priority."""
-    return dispatch.drain(channel, priority)
+    """Send what is due on one channel at one priority, and what becomes due meanwhile."""
+    return attending.attend(channel, priority)
 
 
 @shared_task(name="notifications.tasks.run_fanout")

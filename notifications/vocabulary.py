@@ -74,10 +74,10 @@ class Reason(models.TextChoices):
 
     DEFAULT = "default", "The event type sends on this channel by default."
     REQUESTED = "requested", "The caller asked for this channel."
-    CRITICAL = "critical", "The event type is critical: preferences and quiet hours do not hold it back."
+    CRITICAL = "critical", "It is critical: preferences and quiet hours do not hold it back."
     PREFERRED = "preferred", "The person turned this channel on."
-    NOT_REQUESTED = "not_requested", "Neither the event type nor the caller uses this channel."
-    PREFERENCE = "preference", "The person turned this off."
+    NOT_REQUESTED = "not_requested", "It does not use this channel."
+    PREFERENCE = "preference", "It was turned off in the preferences."
     QUIET_HOURS = "quiet_hours", "The person's quiet hours: it waits until they end."
     QUIET_HOURS_DROP = "quiet_hours_drop", "The person's quiet hours, and this event type does not wait."
     SCHEDULED = "scheduled", "The caller asked for a later time."

@@ -7,8 +7,9 @@ is one, and is seen by ``assertNumQueries``.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -29,6 +30,23 @@ def run(
 
     ``prepare=False`` is for statements that are seldom run. Raises Django's database errors.
     """
+    with _executed(statement, params, prepare, using) as cursor:
+        # Not ``cursor.description``: it describes every column anew, which costs as much as a small query.
+        answered = cursor.pgresult is not None and cursor.pgresult.nfields > 0
+        return cursor.fetchall() if answered else []
+
+
+def count(statement: str, params: Sequence[Any] = (), *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Run a data-changing statement and return how many rows it touched."""
+    with _executed(statement, params, True, using) as cursor:
+        return max(cursor.rowcount, 0)
+
+
+@contextlib.contextmanager
+def _executed(
+    statement: str, params: Sequence[Any] | Mapping[str, Any], prepare: bool, using: str
+) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+    """A cursor that has run the statement on Django's connection, by Django's rules."""
     connection = connections[using]
     connection.ensure_connection()
     if connection.needs_rollback:
@@ -37,18 +55,7 @@ def run(
     started = time.monotonic()
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
         cursor.execute(statement.encode(), params, prepare=prepare)
-        rows = cursor.fetchall() if cursor.description is not None else []
+        yield cursor
     if connection.queries_logged:
         elapsed = time.monotonic() - started
         connection.queries_log.append({"sql": statement, "time": f"{elapsed:.3f}"})
-    return rows
-
-
-def count(statement: str, params: Sequence[Any] = (), *, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Run a data-changing statement and return how many rows it touched."""
-    connection = connections[using]
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-        cursor.execute(statement.encode(), params, prepare=True)
-        return max(cursor.rowcount, 0)

@@ -204,7 +204,6 @@ _POSITIVE = {
     "WS_MAX_CONNECTIONS": "sockets per process",
     "WS_RATE_PER_MINUTE": "events",
     "SMTP_TIMEOUT": "seconds",
-    "SWEEP_INTERVAL": "seconds",
     "EMAIL_QUEUE_CONCURRENT": "sends at once",
     "EMAIL_RETRY_DELAY": "milliseconds",
     "NOTIFICATION_BATCH_SIZE": "deliveries",

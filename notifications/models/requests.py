@@ -95,14 +95,23 @@ class Notification(TenantModel):
     The data that came with the call is the request's: all its recipients share it.
     """
 
+    # Copied from the request in the statement that writes both, so the database need not look them up again.
     organization = models.ForeignKey(
-        "accounts.Organization", on_delete=models.CASCADE, related_name="+", db_index=False
+        "accounts.Organization",
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     request = models.ForeignKey(
         NotificationRequest, on_delete=models.CASCADE, related_name="notifications", db_index=False
     )
     event_type = models.ForeignKey(
-        "notifications.EventType", on_delete=models.PROTECT, related_name="+", db_index=False
+        "notifications.EventType",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     user = models.ForeignKey(
         "accounts.User", on_delete=models.CASCADE, null=True, related_name="notifications"

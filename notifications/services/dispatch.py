@@ -54,27 +54,32 @@ class _Job:
 def drain(channel: str, priority: int, *, budget: dt.timedelta = BUDGET) -> int:
     """Send what is due on ``channel`` at ``priority``; returns how many deliveries were handled.
 
-    Stops when nothing is due, or when the time is up (and rings again, so that other work gets its turn).
+    Stops when nothing is due, or when the time is up.
     """
     doorbell.heard(f"{channel}:{Priority(priority).key}")
     handled = 0
     ends = current_time() + budget
-    while True:
-        lease, claimed = outbox.claim(
-            channel, priority, now=current_time(), limit=settings.NOTIFICATION_BATCH_SIZE
-        )
-        if not claimed:
-            return handled
-        if len(claimed) == settings.NOTIFICATION_BATCH_SIZE:
-            doorbell.ring(channel, priority)  # there may be more: wake another worker
-        if channel == Channel.IN_APP:
-            in_app.deliver(lease, claimed)
-        else:
-            _send_batch(channel, lease, claimed)
-        handled += len(claimed)
-        if current_time() > ends:
-            doorbell.ring(channel, priority)
-            return handled
+    while current_time() < ends:
+        batch = send_due_batch(channel, priority)
+        if batch == 0:
+            break
+        handled += batch
+    return handled
+
+
+def send_due_batch(channel: str, priority: int) -> int:
+    """Claim one batch of what is due and send it; returns its size, 0 when nothing is due."""
+    limit = settings.NOTIFICATION_BATCH_SIZE
+    lease, claimed = outbox.claim(channel, priority, now=current_time(), limit=limit)
+    if not claimed:
+        return 0
+    if len(claimed) >= limit // 2:
+        doorbell.wake_another(channel, priority)  # there is likely more than one worker's share
+    if channel == Channel.IN_APP:
+        in_app.deliver(lease, claimed)
+    else:
+        _send_batch(channel, lease, claimed)
+    return len(claimed)
 
 
 def _send_batch(channel_key: str, lease: Lease, claimed: list[uuid.UUID]) -> None:
@@ -159,7 +164,7 @@ def _try_again(made: Settled, tries: int, result: Result, now: dt.datetime) -> N
 
 def backoff(attempts: int, retry_after: float | None) -> dt.timedelta:
     """Exponential with full jitter, never sooner than the provider's Retry-After (seconds)."""
-    ceiling = min(settings.EMAIL_RETRY_MAX_DELAY, settings.EMAIL_RETRY_DELAY * 2 ** min(attempts, 30))
+    ceiling = min(settings.EMAIL_RETRY_MAX_DELAY, settings.EMAIL_RETRY_DELAY * 2 ** min(attempts - 1, 30))
     wait = random.uniform(0, ceiling / 1000)  # noqa: S311 - spreads load, guards no secret
     return dt.timedelta(seconds=max(wait, retry_after or 0.0))
 

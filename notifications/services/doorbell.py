@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 
 import redis
 import structlog
@@ -50,12 +51,27 @@ def ring_fanout() -> None:
     _ring("fanout", "notifications.tasks.run_fanout", (), "normal")
 
 
+def wake_another(channel: str, priority: int) -> None:
+    """Ask one more worker to help with ``channel`` at ``priority``, although one is awake already."""
+    queue = Priority(priority).key
+    _ring(f"more:{channel}:{queue}", "notifications.tasks.drain", (channel, priority), queue)
+
+
+def hold(name: str) -> None:
+    """A worker is awake and looks by itself: for the next seconds nobody needs to ring."""
+    _tell(lambda: client().set(_key(name), b"1", px=RING_LASTS))
+
+
 def heard(name: str) -> None:
-    """The worker is about to look: a ring from now on is news again."""
+    """The worker is about to look for the last time: a ring from now on is news again."""
+    _tell(lambda: client().delete(_key(name), _key(f"more:{name}")))
+
+
+def _tell(command: Callable[[], object]) -> None:
     if time.monotonic() < _silent_until:
         return
     try:
-        client().delete(_key(name))
+        command()
     except redis.RedisError as error:
         _fall_silent(error)
 

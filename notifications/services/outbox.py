@@ -140,10 +140,16 @@ closed AS (
     FROM lost WHERE a.id = lost.open_attempt
 )
 UPDATE notifications_delivery d
-   SET status = CASE WHEN lost.open_attempt IS NULL OR lost.duplicates_allowed THEN 'pending' ELSE 'unknown' END,
-       reason = CASE WHEN lost.open_attempt IS NULL THEN d.decision->>'reason' ELSE 'worker_lost' END,
-       attempt_count = lost.attempt_count + CASE WHEN lost.open_attempt IS NULL THEN 0 ELSE 1 END,
-       settled_at = CASE WHEN lost.open_attempt IS NULL OR lost.duplicates_allowed THEN NULL ELSE %(now)s END,
+   SET status = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed THEN 'unknown'
+                     WHEN lost.attempt_count + 1 - d.attempts_forgiven >= %(limit)s THEN 'dead'
+                     ELSE 'pending' END,
+       reason = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed THEN 'worker_lost'
+                     WHEN lost.attempt_count + 1 - d.attempts_forgiven >= %(limit)s THEN 'exhausted'
+                     WHEN lost.open_attempt IS NULL THEN d.decision->>'reason'
+                     ELSE 'worker_lost' END,
+       attempt_count = lost.attempt_count + 1,
+       settled_at = CASE WHEN (lost.open_attempt IS NULL OR lost.duplicates_allowed)
+                          AND lost.attempt_count + 1 - d.attempts_forgiven < %(limit)s THEN NULL ELSE %(now)s END,
        lease_until = NULL, lease_token = NULL
   FROM lost WHERE d.id = lost.id
 RETURNING d.channel, d.priority, d.status
@@ -252,6 +258,8 @@ def rescue(*, now: dt.datetime) -> list[tuple[str, int, str]]:
     """Take back what dead workers held: (channel, priority, new status) of each.
 
     Without an attempt it is simply due again. With one, nobody knows whether it was sent: it is parked as
-    ``unknown``, unless its event type says that rather twice than never.
+    ``unknown``, unless its event type says that rather twice than never. A death counts as an attempt, so that a
+    delivery that kills whoever takes it becomes a dead letter in the end.
     """
-    return [(row[0], row[1], row[2]) for row in sql.run(_RESCUE, {"now": now})]
+    limit = settings.EMAIL_MAX_RETRIES
+    return [(row[0], row[1], row[2]) for row in sql.run(_RESCUE, {"now": now, "limit": limit})]

@@ -200,7 +200,7 @@ def test_an_event_type_says_whether_it_would_reach_somebody(
     assert press(desk, rows["eventtype"], "check_reach", email=member.email).status_code == 200
     text = text_of(desk, page_of(rows["eventtype"]))
     assert "In-app: send." in text
-    assert "E-mail: suppress. The person turned this off." in text
+    assert "E-mail: suppress. It was turned off in the preferences." in text
 
 
 # --- Preferences and suppressions ---------------------------------------------------------------------
@@ -280,7 +280,7 @@ def test_a_notification_is_explained(desk: Client, notification: Notification, e
     assert "The provider hung or broke off: it may or may not have arrived." in text
     assert "It hung up after the data." in text
     assert "It is in the person&#x27;s inbox." in text
-    assert "Neither the event type nor the caller uses this channel." in text
+    assert "It does not use this channel." in text
     assert "Accepted from python" in text
     assert "E-mail: attempt 1 through smtp" in text
     assert page_of(email) in text
