@@ -1,6 +1,6 @@
 """From ``send_notification`` to accepted by an SMTP server, beside django-post-office and one Celery task per mail.
 
-    python benchmarks/pipeline.py [--count 2000] [--large 20000] [--only castcomm,post-office,celery] [--quick]
+    python benchmarks/pipeline.py [--count 2000] [--large 20000] [--slow 1000] [--only PART-OF-A-NAME]
 
 Everybody sends the same mail (8 KB of HTML and a text part, two variables) to the same sink on the same PostgreSQL and
 Redis, with two worker processes. CastComm does routing, preferences, suppression and the ledger on top. Time runs

@@ -104,7 +104,8 @@ class Provider(abc.ABC, Generic[Sendable]):
 
     key: str
     concurrency: int = 8
-    _fastest: float = 0.005  # seconds, smoothed; a guess until the first answers
+    _fastest: float = 0.005  # seconds; a guess until the first answers
+    _previous: float = 0.005
 
     def width(self) -> int:
         """How many messages to send side by side: few when answers come at once, ``concurrency`` at the most.
@@ -112,11 +113,12 @@ class Provider(abc.ABC, Generic[Sendable]):
         Threads hide waiting. Where there is none to hide they only pass the interpreter's lock around: 32 of
         them cost four times the CPU of two against a server that answers at once.
         """
-        return max(2, min(self.concurrency, math.ceil(self._fastest / LANE_PAYS_FROM)))
+        return max(1, min(self.concurrency, math.ceil(self._fastest / LANE_PAYS_FROM)))
 
     def learn(self, fastest: float) -> None:
         """Take in the fastest answer of a slice (seconds), which says most about the provider and least about us."""
-        self._fastest += (fastest - self._fastest) * 0.3
+        self._fastest = min(self._previous, fastest)  # one slow moment of this machine is not the provider's
+        self._previous = fastest
 
     @abc.abstractmethod
     def send(self, message: Sendable) -> str:

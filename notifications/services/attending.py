@@ -40,11 +40,17 @@ def attend(channel: str, priority: int) -> int:
             if batch < SMALL_BATCH:
                 time.sleep(GATHER[Priority(priority)])
         elif now - last_work > LINGER:
-            # Whoever wrote before the bell was free again did not ring: look once more.
-            return handled + dispatch.drain(channel, priority)
+            return handled + _let_go(channel, priority)
         else:
             time.sleep(POLL)
         if now - started > BUDGET:
             doorbell.heard(name)
             doorbell.ring(channel, priority)
             return handled
+
+
+def _let_go(channel: str, priority: int) -> int:
+    """Free the bell and look twice: whoever wrote while it was held, or had just seen it held, did not ring."""
+    handled = dispatch.drain(channel, priority)
+    time.sleep(2 * doorbell.TRUST)
+    return handled + dispatch.drain(channel, priority)

@@ -115,13 +115,13 @@ def _send_slice(lease: Lease, jobs: list[_Job], provider: Provider[Any]) -> None
 def _deliver_all(provider: Provider[Any], messages: Sequence[Any]) -> list[Result]:
     """Deliver side by side, as wide as the provider's answers are slow; results in the order of the messages."""
     width = min(provider.width(), len(messages))
-    if width == 1:
-        return [provider.deliver(message) for message in messages]
 
     def lane(first: int) -> list[Result]:
         return [provider.deliver(message) for message in messages[first::width]]
 
-    lanes = list(_pool(os.getpid(), provider.concurrency).map(lane, range(width)))
+    lanes = (
+        [lane(0)] if width == 1 else list(_pool(os.getpid(), provider.concurrency).map(lane, range(width)))
+    )
     results = [lanes[position % width][position // width] for position in range(len(messages))]
     provider.learn(min(result.elapsed for result in results))
     return results

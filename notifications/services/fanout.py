@@ -24,7 +24,7 @@ from notifications.services.catalog import catalog_of
 from notifications.services.planning import Message, literal, plan
 from notifications.services.recipients import Person, Reference, load_people
 
-CHUNK = 500
+CHUNK = 250  # small enough that sending begins while the rest is still being written
 TRY_AGAIN = dt.timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)

@@ -99,8 +99,8 @@ def send_notification(
         raise InvalidInput(
             "Name an event type or a template, or give content.", attr="event_type", code="required"
         )
-    first = references[:INLINE_RECIPIENTS]
-    facts, people = load_people(organization.id, first)
+    is_large = len(references) > INLINE_RECIPIENTS
+    facts, people = load_people(organization.id, [] if is_large else references)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)
     kind, catalog = _event_type(organization, catalog, event_type)
     chosen = choose_template(catalog, template, kind) if not content else None
@@ -128,7 +128,7 @@ def send_notification(
         idempotency_key=_check_key(idempotency_key),
         now=moment,
     )
-    if len(references) > INLINE_RECIPIENTS:
+    if is_large:
         return _send_large(message, references, encoded, content)
     planned = plan(message, people=people, organization=facts, catalog=catalog)
     if not ledger.write(message, planned, data=encoded, content=content, recipient_count=len(planned)):

@@ -8,6 +8,7 @@ refused sign-in (535) is the account's trouble, not the mail's, and can be tried
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import select
 import smtplib
@@ -17,6 +18,7 @@ import time
 from typing import NoReturn
 
 from django.conf import settings
+from django.core.mail.utils import DNS_NAME
 
 from notifications.providers.base import (
     Ambiguous,
@@ -183,18 +185,16 @@ class _Connection:
 
 
 def _open() -> smtplib.SMTP:
-    context = ssl.create_default_context()
+    where = (settings.SMTP_HOST, settings.SMTP_PORT, str(DNS_NAME))
     smtp: smtplib.SMTP
     if settings.SMTP_SECURE:
-        smtp = smtplib.SMTP_SSL(
-            settings.SMTP_HOST, settings.SMTP_PORT, timeout=settings.SMTP_TIMEOUT, context=context
-        )
+        smtp = smtplib.SMTP_SSL(*where, timeout=settings.SMTP_TIMEOUT, context=_tls())
     else:
-        smtp = smtplib.SMTP(settings.SMTP_HOST, settings.SMTP_PORT, timeout=settings.SMTP_TIMEOUT)
+        smtp = smtplib.SMTP(*where, timeout=settings.SMTP_TIMEOUT)
     try:
         smtp.ehlo_or_helo_if_needed()
         if not settings.SMTP_SECURE and smtp.has_extn("starttls"):
-            smtp.starttls(context=context)
+            smtp.starttls(context=_tls())
             smtp.ehlo()
         elif settings.SMTP_PASSWORD and not settings.SMTP_SECURE:
             raise NotSent("The server offers no TLS; the password is not sent in the clear.")
@@ -206,6 +206,12 @@ def _open() -> smtplib.SMTP:
         smtp.close()
         raise
     return smtp
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates takes longer than sending thirty mails."""
+    return ssl.create_default_context()
 
 
 def _has_something_to_read(sock: socket.socket | None) -> bool:
