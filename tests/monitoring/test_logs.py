@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
@@ -153,3 +154,52 @@ def test_the_console_form_is_cleaned_as_well(settings: Any, capsys: pytest.Captu
         logs.configure(settings.LOGGING)
     assert "hello" in said
     assert "@example.com" not in said
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a-",
+        "a",
+        "a.",
+        "token",
+        "token ",
+        "a://",
+        "://a:",
+        "a@a",
+        "a@a.",
+        "%40",
+        "+1",
+        "Bearer ",
+        "cc_a",
+        "x=",
+        "a+-",
+    ],
+)
+def test_cleaning_takes_time_in_proportion_to_the_text(piece: str) -> None:
+    def seconds(size: int) -> float:
+        text = (piece * size)[:size]
+        started = time.process_time()
+        redact_text(text)
+        return time.process_time() - started
+
+    seconds(1024)
+    # Quadratic work took 200 seconds here.
+    assert seconds(64 * 1024) < 1.5
+
+
+def test_a_long_value_is_cut_and_what_is_kept_is_clean() -> None:
+    for shift in range(0, 400, 7):
+        value = "x" * (1900 + shift) + " anna.example@mail.example.com password=S3cr3t " + "y" * 100_000
+        event = redact(None, "info", {"event": "x", "request": value})
+        assert len(event["request"]) < 3000
+        assert "anna" not in event["request"]
+        assert "S3cr3t" not in event["request"]
+
+
+def test_a_traceback_keeps_all_its_lines() -> None:
+    text = "\n".join([f"line {number} to anna@example.com" for number in range(500)] + ["z" * 50_000])
+    event = redact(None, "info", {"event": "x", "exception": text})
+    assert event["exception"].count("\n") == 500
+    assert "anna" not in event["exception"]
+    assert len(event["exception"]) < 20_000
