@@ -90,6 +90,7 @@ class ApiKeyAdmin(TenantAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        self.check_may_save(request, obj)
         made, plain = api_keys.create_api_key(
             organization=obj.organization,
             name=obj.name,

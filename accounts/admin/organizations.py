@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.admin import ModelAdmin
 
 from accounts.admin.tenancy import (
     ADMIN_ROLES,
     TenantAdmin,
     TenantScopeMixin,
+    acting_membership,
     is_superuser,
     staffed_organizations,
 )
 from accounts.models import Membership, Organization
 from accounts.models.organizations import Role
+from accounts.services.members import change_member
+from accounts.services.organizations import add_member
+from castcomm.common.errors import CastCommError
 
 
 @admin.register(Organization)
@@ -58,7 +65,11 @@ class OrganizationAdmin(TenantScopeMixin, ModelAdmin):  # type: ignore[misc]
 
 @admin.register(Membership)
 class MembershipAdmin(TenantAdmin):
-    """Who belongs to an organization. Only owners and superusers make owners."""
+    """Who belongs to an organization. Only its owners and superusers make owners.
+
+    Everything goes through the services, so that the same rules hold as in the API: the last owner stays,
+    and whoever is put out loses their open sockets. Deleting puts a member out; the record stays.
+    """
 
     change_roles: ClassVar[frozenset[str]] = ADMIN_ROLES
     list_display = ("user", "organization", "role", "domain_role", "is_active", "created_at")
@@ -84,14 +95,66 @@ class MembershipAdmin(TenantAdmin):
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or self._may_touch(request, obj))
 
-    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "role" and not is_superuser(request):
-            owns = Role.OWNER in staffed_organizations(request).values()
-            kwargs["choices"] = [choice for choice in Role.choices if owns or choice[0] != Role.OWNER]
-        return super().formfield_for_choice_field(db_field, request, **kwargs)
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        role = form.base_fields.get("role")
+        if role is not None and not is_superuser(request):
+            # What someone may grant here does not follow from what they are elsewhere.
+            owns = obj is not None and self._role_in(request, obj) == Role.OWNER
+            role.choices = [choice for choice in role.choices if owns or choice[0] != Role.OWNER]
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        self.check_may_save(request, obj)
+        if not change:
+            saved = add_member(
+                organization=obj.organization, user=obj.user, role=obj.role, domain_role=obj.domain_role
+            )
+            # The log of the admin and its redirect name the row by its key.
+            obj.pk, obj._state.adding, saved_active = saved.pk, False, obj.is_active
+            if saved_active:
+                return
+        changes = {"role": obj.role, "domain_role": obj.domain_role, "is_active": obj.is_active}
+        change_member(membership=obj, by=acting_membership(request, obj.organization_id), changes=changes)
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        by = acting_membership(request, obj.organization_id)
+        change_member(membership=obj, by=by, changes={"is_active": False})
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        for membership in queryset:
+            self.delete_model(request, membership)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._or_say_why(
+            request, lambda: super(MembershipAdmin, self).changeform_view(request, *args, **kwargs)
+        )
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._or_say_why(
+            request, lambda: super(MembershipAdmin, self).changelist_view(request, *args, **kwargs)
+        )
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._or_say_why(
+            request, lambda: super(MembershipAdmin, self).delete_view(request, *args, **kwargs)
+        )
+
+    def _or_say_why(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+        """The view's answer; what a service refuses is said on the same page, and nothing is changed."""
+        try:
+            with transaction.atomic():
+                answer: HttpResponse = view()
+        except CastCommError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return redirect(request.get_full_path())
+        return answer
 
     @staticmethod
-    def _may_touch(request: HttpRequest, membership: Membership) -> bool:
+    def _role_in(request: HttpRequest, membership: Membership) -> str | None:
+        return staffed_organizations(request).get(membership.organization_id)
+
+    def _may_touch(self, request: HttpRequest, membership: Membership) -> bool:
         if is_superuser(request) or membership.role != Role.OWNER:
             return True
-        return staffed_organizations(request).get(membership.organization_id) == Role.OWNER
+        return self._role_in(request, membership) == Role.OWNER

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
@@ -43,6 +43,19 @@ def is_superuser(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_active and request.user.is_superuser
 
 
+def organizations_with_role(request: HttpRequest, roles: frozenset[str]) -> list[uuid.UUID]:
+    """The organizations in which this person has one of ``roles``."""
+    return [pk for pk, role in staffed_organizations(request).items() if role in roles]
+
+
+def acting_membership(request: HttpRequest, organization_id: uuid.UUID) -> Membership:
+    """Who acts on the members of this organization; a superuser with the powers of an owner. Not to be saved."""
+    role = Role.OWNER if is_superuser(request) else staffed_organizations(request).get(organization_id)
+    if role is None:
+        raise PermissionDenied
+    return Membership(organization_id=organization_id, user_id=request.user.pk, role=role)
+
+
 def limit_to_staffed(queryset: models.QuerySet[Any], request: HttpRequest, path: str) -> models.QuerySet[Any]:
     """Only the rows whose organization, reached by the lookup ``path``, this person works for."""
     if is_superuser(request):
@@ -50,13 +63,28 @@ def limit_to_staffed(queryset: models.QuerySet[Any], request: HttpRequest, path:
     return queryset.filter(**{f"{path}__in": list(staffed_organizations(request))})
 
 
-def choices_for(model: type[models.Model], request: HttpRequest) -> models.QuerySet[Any] | None:
-    """The rows of ``model`` that this person may point at, or None when the model is no tenant's."""
+def people_of_staffed(queryset: models.QuerySet[Any], request: HttpRequest) -> models.QuerySet[Any]:
+    """Only the users who are active members of an organization that this person works for."""
+    if is_superuser(request):
+        return queryset
+    members = Membership.objects.filter(is_active=True, organization__in=list(staffed_organizations(request)))
+    return queryset.filter(pk__in=members.values("user"))
+
+
+def choices_for(
+    model: type[models.Model], request: HttpRequest, *, roles: frozenset[str] = Membership.STAFF_ROLES
+) -> models.QuerySet[Any] | None:
+    """The rows of ``model`` that this person may point at, or None when the model is no tenant's.
+
+    ``roles`` are those that may write: an organization can be chosen only by who has one of them there.
+    """
     rows = model._default_manager.all()
     if model is Organization:
-        return limit_to_staffed(rows, request, "id")
+        if is_superuser(request):
+            return rows
+        return rows.filter(pk__in=organizations_with_role(request, roles))
     if model is User:
-        return limit_to_staffed(rows, request, "memberships__organization").distinct()
+        return people_of_staffed(rows, request)
     if _has_organization(model):
         return limit_to_staffed(rows, request, "organization")
     return None
@@ -120,6 +148,21 @@ class TenantScopeMixin:
             return False
         return is_superuser(request) or self._role_allows(request, obj, self.change_roles)
 
+    def check_may_save(self, request: HttpRequest, obj: Any) -> None:
+        """Raise PermissionDenied unless this person may write in the organization that the row is about to have.
+
+        Whether someone may add rows is asked before there is one; here the row says where it belongs.
+        """
+        if is_superuser(request):
+            return
+        owner = self._organization_id(obj)
+        if (
+            self.read_only
+            or owner is None
+            or staffed_organizations(request).get(owner) not in self.change_roles
+        ):
+            raise PermissionDenied
+
     def _role_allows(self, request: HttpRequest, obj: Any, roles: frozenset[str]) -> bool:
         staffed = staffed_organizations(request)
         owner = self._organization_id(obj)
@@ -142,7 +185,7 @@ class TenantScopeMixin:
         self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         if "queryset" not in kwargs and isinstance(db_field.related_model, type):
-            choices = choices_for(db_field.related_model, request)
+            choices = choices_for(db_field.related_model, request, roles=self.change_roles)
             if choices is not None:
                 kwargs["queryset"] = choices
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
@@ -151,7 +194,7 @@ class TenantScopeMixin:
         self, db_field: models.ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         if "queryset" not in kwargs and isinstance(db_field.related_model, type):
-            choices = choices_for(db_field.related_model, request)
+            choices = choices_for(db_field.related_model, request, roles=self.change_roles)
             if choices is not None:
                 kwargs["queryset"] = choices
         return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
@@ -166,16 +209,17 @@ class TenantAdmin(TenantScopeMixin, ModelAdmin):  # type: ignore[misc]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
-        staffed = list(staffed_organizations(request))
+        staffed = organizations_with_role(request, self.change_roles)
         if staffed:
             initial.setdefault("organization", staffed[0])
         return initial
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change and _has_organization(type(obj)) and obj.organization_id is None:
-            staffed = list(staffed_organizations(request))
+            staffed = organizations_with_role(request, self.change_roles)
             if len(staffed) == 1:
                 obj.organization_id = staffed[0]
+        self.check_may_save(request, obj)
         super().save_model(request, obj, form, change)
 
 

@@ -21,17 +21,14 @@ admin.site.unregister(Group)
 
 
 class MembershipInline(TenantTabularInline):
+    """Where a person belongs, as far as the one who looks works there."""
+
     model = Membership
     fields = ("organization", "role", "domain_role", "is_active")
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_superuser(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_superuser(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_superuser(request)
+    show_change_link = True
+    # Members are changed in their own admin, where the rules of membership hold.
+    read_only = True
 
 
 class NewUserForm(BaseUserCreationForm):  # type: ignore[type-arg]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,7 +17,9 @@ from accounts.admin.tenancy import TenantScopeMixin
 from accounts.models import ApiKey, Membership, Organization, User
 from accounts.models.organizations import Role
 from accounts.services.api_keys import authenticate_key, create_api_key
+from accounts.services.organizations import add_member
 from castcomm.admin_navigation import navigation
+from castcomm.realtime import sessions
 from tests.conftest import BACKEND
 from tests.tenancy_rows import MARK, ROWS, Foreign
 
@@ -192,3 +196,107 @@ def test_the_sidebar_shows_what_may_be_seen(worker: Client, root: Client) -> Non
     assert "People" in titles(worker)
     assert "Maintenance" not in titles(worker)
     assert titles(root)[-1] == "Maintenance"
+
+
+@pytest.fixture
+def owner_elsewhere(
+    make_user: Callable[..., User], organization: Organization, other_organization: Organization
+) -> User:
+    """Owner of the second organization, and only an admin in the first."""
+    user = make_user("two@example.com", organization=organization, role=Role.ADMIN, is_staff=True)
+    add_member(organization=other_organization, user=user, role=Role.OWNER)
+    return user
+
+
+def test_an_owner_elsewhere_makes_no_owner_here(
+    owner_elsewhere: User, organization: Organization, other_organization: Organization
+) -> None:
+    client = sign_in(owner_elsewhere)
+    row = Membership.objects.get(user=owner_elsewhere, organization=organization)
+    body = {"role": "owner", "domain_role": "", "is_active": "on"}
+    page = client.post(f"/admin/accounts/membership/{row.id}/change/", body)
+    assert page.status_code == 200
+    row.refresh_from_db()
+    assert row.role == Role.ADMIN
+    colleague = add_member(organization=other_organization, user=User.objects.create_user("c@example.com"))
+    assert client.post(f"/admin/accounts/membership/{colleague.id}/change/", body).status_code == 302
+    colleague.refresh_from_db()
+    assert colleague.role == Role.OWNER
+
+
+def test_an_admin_elsewhere_makes_no_key_where_they_are_staff(
+    worker: Client, other_organization: Organization
+) -> None:
+    user = User.objects.get(email="worker@example.com")
+    add_member(organization=other_organization, user=user, role=Role.STAFF)
+    body = {"organization": str(other_organization.id), "name": "x", "scopes": ["admin"]}
+    assert worker.post("/admin/accounts/apikey/add/", body).status_code == 200
+    assert not ApiKey.objects.exists()
+    offered = worker.get("/admin/accounts/apikey/add/").content.decode()
+    assert str(other_organization.id) not in offered
+
+
+def test_a_row_is_saved_only_where_its_organization_allows_it(
+    worker: Client, other_organization: Organization
+) -> None:
+    user = User.objects.get(email="worker@example.com")
+    add_member(organization=other_organization, user=user, role=Role.STAFF)
+    request = worker.get("/admin/").wsgi_request
+    with pytest.raises(PermissionDenied):
+        admin.site._registry[ApiKey].check_may_save(request, ApiKey(organization=other_organization))
+
+
+def test_the_last_owner_stays_in_the_admin_too(
+    root: Client, owner: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    row = Membership.objects.get(user=owner)
+    address = f"/admin/accounts/membership/{row.id}"
+    for body in (
+        {"role": "member", "domain_role": "", "is_active": "on"},
+        {"role": "owner", "domain_role": ""},
+    ):
+        answer = root.post(f"{address}/change/", body, follow=True)
+        assert "keeps at least one owner" in answer.content.decode()
+    answer = root.post(f"{address}/delete/", {"post": "yes"}, follow=True)
+    assert "keeps at least one owner" in answer.content.decode()
+    chosen = {"action": "delete_selected", "_selected_action": [str(row.id)], "post": "yes"}
+    answer = root.post("/admin/accounts/membership/", chosen, follow=True)
+    assert "keeps at least one owner" in answer.content.decode()
+    row.refresh_from_db()
+    assert (row.role, row.is_active) == (Role.OWNER, True)
+
+
+@pytest.mark.parametrize("way", ["change", "delete", "delete_selected"])
+def test_who_is_put_out_in_the_admin_loses_their_sockets(
+    worker: Client,
+    member: User,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    revoked: list[object] = []
+    monkeypatch.setattr(sessions, "revoke", lambda user_id, **_: revoked.append(user_id))
+    row = Membership.objects.get(user=member)
+    address = f"/admin/accounts/membership/{row.id}"
+    with django_capture_on_commit_callbacks(execute=True):
+        if way == "change":
+            worker.post(f"{address}/change/", {"role": "member", "domain_role": ""})
+        elif way == "delete":
+            worker.post(f"{address}/delete/", {"post": "yes"})
+        else:
+            chosen = {"action": "delete_selected", "_selected_action": [str(row.id)], "post": "yes"}
+            worker.post("/admin/accounts/membership/", chosen)
+    row.refresh_from_db()
+    assert not row.is_active
+    assert revoked == [member.id]
+
+
+def test_a_superuser_adds_a_member(root: Client, organization: Organization) -> None:
+    user = User.objects.create_user("new@example.com")
+    body = {
+        "user": str(user.id), "organization": str(organization.id), "role": "owner", "domain_role": "ACTOR",
+        "is_active": "on",
+    }  # fmt: skip
+    assert root.post("/admin/accounts/membership/add/", body).status_code == 302
+    row = Membership.objects.get(user=user)
+    assert (row.role, row.domain_role, row.is_active) == (Role.OWNER, "ACTOR", True)
