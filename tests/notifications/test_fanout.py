@@ -22,6 +22,9 @@ from .test_sending import make_people
 Send = Callable[..., SendResult]
 
 
+CHUNKS = -(-1_100 // fanout.CHUNK)
+
+
 @pytest.fixture
 def audience(organization: Organization) -> list[User]:
     return make_people(organization, 1_100)
@@ -36,10 +39,10 @@ def test_it_is_accepted_in_chunks_and_then_written(send: Send, news: EventType, 
     assert (result.recipient_count, result.notifications) == (1_100, [])
     assert (the_request().status, FanoutChunk.objects.count(), Notification.objects.count()) == (
         "fanning_out",
-        3,
+        CHUNKS,
         0,
     )
-    assert fanout.run() == 3
+    assert fanout.run() == CHUNKS
     assert (the_request().status, FanoutChunk.objects.count()) == ("done", 0)
     assert Notification.objects.values("user").distinct().count() == Notification.objects.count() == 1_100
     assert fanout.run() == 0
@@ -135,7 +138,7 @@ def test_a_worker_that_dies_within_a_chunk_leaves_it_whole(
     monkeypatch.setattr(FanoutChunk, "delete", die)
     with pytest.raises(SystemExit):
         fanout.run()
-    assert (FanoutChunk.objects.count(), Notification.objects.count()) == (3, 0)
+    assert (FanoutChunk.objects.count(), Notification.objects.count()) == (CHUNKS, 0)
     monkeypatch.undo()
     fanout.run()
     assert Notification.objects.count() == 1_100

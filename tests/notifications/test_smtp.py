@@ -41,9 +41,11 @@ def message(to: str = "to@example.com", number: int = 0, **fields: str) -> Email
 def provider(settings: Any) -> Iterator[SmtpProvider]:
     settings.SMTP_TIMEOUT = 1.0
     settings.SMTP_HOST = "127.0.0.1"
+    smtp_module._tls.cache_clear()  # each test has its own idea of whom to trust
     made = SmtpProvider()
     yield made
     made.close()
+    smtp_module._tls.cache_clear()
 
 
 @pytest.fixture
