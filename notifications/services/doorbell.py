@@ -90,9 +90,9 @@ def _ring(name: str, task: str, arguments: tuple[object, ...], queue: str) -> No
     if now < _silent_until or now - _seen_at.get(name, -1.0) < TRUST:
         return
     try:
-        _seen_at[name] = now
         if client().set(_key(name), b"1", nx=True, px=RING_LASTS):
             app.send_task(task, args=arguments, queue=queue, retry=False)
+        _seen_at[name] = now
     except (redis.RedisError, OperationalError) as error:
         _fall_silent(error)
 
