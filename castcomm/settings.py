@@ -445,6 +445,22 @@ UNFOLD = {
     "SITE_SUBHEADER": "Notifications, conversations, workflows",
     "SITE_SYMBOL": "campaign",
     "SITE_URL": "/",
+    # The pages' own accent, so that the admin looks like the same house.
+    "COLORS": {
+        "primary": {
+            "50": "#f0fafa",
+            "100": "#d5f1f1",
+            "200": "#ace2e3",
+            "300": "#76cccf",
+            "400": "#3faeb3",
+            "500": "#1f9197",
+            "600": "#0f767d",
+            "700": "#0a6a70",
+            "800": "#0d4e53",
+            "900": "#104246",
+            "950": "#04272a",
+        }
+    },
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {
