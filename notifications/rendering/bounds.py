@@ -10,19 +10,20 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from contextvars import ContextVar
 from typing import Any
 
-from jinja2 import filters, nodes
+from jinja2 import Environment, filters, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import htmlsafe_json_dumps, pass_context
+from jinja2.utils import htmlsafe_json_dumps, pass_context, pass_environment
 from jinja2.visitor import NodeTransformer
 
 MAX_OUTPUT = 1_000_000  # characters, of any text made on the way too
 MAX_ITEMS = 10_000
+MAX_NODES = 50_000  # of lists and objects with all that is in them, counted as often as it would be written out
 MAX_RANGE = 1_000
 MAX_NUMBER = 10**12
 MAX_LOOP_DEPTH = 3
@@ -93,10 +94,65 @@ def _counted(_context: Context, items: Iterable[Any]) -> Iterator[Any]:
         yield item
 
 
+def _weigh(value: Any) -> int:
+    """About how many characters ``value`` has as text, with everything in it; refuses what is too much.
+
+    A list that holds another one twice counts it twice: ``[a, a]`` costs nothing to make, but its text, its JSON and
+    its comparison with another one take twice the time, and forty of them inside each other have no end.
+    """
+    if isinstance(value, str):
+        return len(value)
+    pending = [value]
+    nodes = characters = 0
+    while pending:
+        one = pending.pop()
+        nodes += 1
+        if isinstance(one, str):
+            characters += len(one)
+        elif isinstance(one, dict | list | tuple | ItemsView | ValuesView):
+            if nodes + len(pending) + len(one) * (1 + isinstance(one, dict)) > MAX_NODES:
+                raise SecurityError(f"lists and objects may hold {MAX_NODES} values at most")
+            pending.extend(one)
+            if isinstance(one, dict):
+                pending.extend(one.values())
+        else:
+            characters += 50
+        if characters > MAX_OUTPUT:
+            raise SecurityError(f"text may have at most {MAX_OUTPUT} characters")
+    return characters
+
+
+@pass_context
+def _built(_context: Context, made: Any) -> Any:
+    """A list, tuple or object that the template has put together of other values."""
+    _spend()
+    _weigh(made)
+    return made
+
+
+def _weighed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that refuses to work on too much: each turn of ``tojson`` doubles the backslashes in a text."""
+
+    def filtered(value: Any, *arguments: Any, **named: Any) -> Any:
+        _spend()
+        _weigh(value)
+        return function(value, *arguments, **named)
+
+    return filtered
+
+
+@pass_environment
+def _groupby(environment: Environment, value: Any, *arguments: Any, **named: Any) -> Any:
+    _spend()
+    made = filters.sync_do_groupby(environment, value, *arguments, **named)
+    _weigh(made)  # what is grouped by stands there once more
+    return made
+
+
 @pass_context
 def _concatenated(_context: Context, parts: list[Any]) -> str:
     _spend()
-    if sum(len(part) if isinstance(part, str) else 50 for part in parts) > MAX_OUTPUT:
+    if sum(len(part) if isinstance(part, str) else _weigh(part) for part in parts) > MAX_OUTPUT:
         raise SecurityError(f"text may have at most {MAX_OUTPUT} characters")
     return markup_join(parts)
 
@@ -105,7 +161,8 @@ def _concatenated(_context: Context, parts: list[Any]) -> str:
 def _join(context: Context, items: Iterable[Any], separator: str = "", attribute: str | None = None) -> str:
     _spend()
     found = list(items)
-    size = sum(len(one) if isinstance(one, str) else 50 for one in found) + len(str(separator)) * len(found)
+    size = sum(len(one) if isinstance(one, str) else _weigh(one) for one in found)
+    size += len(str(separator)) * len(found)
     if size > MAX_OUTPUT:
         raise SecurityError(f"join makes more than {MAX_OUTPUT} characters")
     return str(filters.sync_do_join(context.eval_ctx, found, separator, attribute))
@@ -148,8 +205,10 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         super().__init__(**options)
         self.globals = {"range": bounded_range}
         self.filters = {name: filters.FILTERS[name] for name in _FILTERS.split()}
-        self.filters |= {"join": _join, "replace": _replace, "round": _round, "tojson": _tojson}
-        self.filters |= {"cc_counted": _counted, "cc_concatenated": _concatenated}
+        self.filters |= {"join": _join, "replace": _replace, "round": _round, "groupby": _groupby}
+        self.filters |= {"tojson": _weighed(_tojson)}
+        self.filters |= {name: _weighed(filters.FILTERS[name]) for name in ("forceescape", "string", "urlencode")}
+        self.filters |= {"cc_counted": _counted, "cc_concatenated": _concatenated, "cc_built": _built}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         _spend()
@@ -185,11 +244,14 @@ def _sum(left: Any, right: Any) -> Any:
         raise SecurityError("+ works on two numbers, two texts or two lists")
     if len(left) + len(right) > most:
         raise SecurityError("the result of + is too large")
-    return left + right
+    made = left + right
+    if kind is list:
+        _weigh(made)
+    return made
 
 
 class Bounding(NodeTransformer):
-    """Rewrites a parsed template so that loops and ``~`` are counted."""
+    """Rewrites a parsed template so that loops are counted, and ``~`` and what is put together are measured."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
@@ -200,5 +262,19 @@ class Bounding(NodeTransformer):
         self.generic_visit(node)
         return self._filtered(nodes.List(node.nodes, lineno=node.lineno), "cc_concatenated")
 
+    def _literal(self, node: nodes.Literal) -> nodes.Node:
+        self.generic_visit(node)
+        # Of constants alone it is no larger than the source; as the target of an assignment it is no value.
+        if getattr(node, "ctx", "load") != "load" or not _has_variables(node):
+            return node
+        return self._filtered(node, "cc_built")
+
+    visit_List = visit_Tuple = visit_Dict = _literal  # noqa: N815 - named by NodeTransformer
+
     def _filtered(self, node: Any, name: str) -> nodes.Filter:
         return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+
+
+def _has_variables(node: nodes.Node) -> bool:
+    constant = (nodes.Literal, nodes.Pair)
+    return any(not isinstance(child, constant) or _has_variables(child) for child in node.iter_child_nodes())
