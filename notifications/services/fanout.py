@@ -15,7 +15,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from accounts.models import Membership
+from castcomm.common import sql
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
 from notifications.models import FanoutChunk, Notification, NotificationRequest, RequestStatus
@@ -70,10 +70,15 @@ def _check_members(organization_id: uuid.UUID, references: Sequence[Reference]) 
             )
 
 
+_MEMBERS = """
+SELECT m.user_id FROM accounts_membership m JOIN accounts_user u ON u.id = m.user_id AND u.is_active
+ WHERE m.organization_id = %s AND m.is_active AND m.user_id = ANY(%s)
+"""
+
+
 def _members_among(organization_id: uuid.UUID, references: Sequence[Reference]) -> set[uuid.UUID]:
-    ids = {ref.user_id for ref in references if ref.user_id}
-    active = Membership.objects.for_organization(organization_id).filter(is_active=True, user__is_active=True)
-    return set(active.filter(user_id__in=ids).values_list("user_id", flat=True))
+    ids = [ref.user_id for ref in references if ref.user_id]
+    return {row[0] for row in sql.run(_MEMBERS, (organization_id, ids))}
 
 
 def _stored(ref: Reference) -> dict[str, str]:
