@@ -12,6 +12,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        # These register themselves: with the WebSocket, and with the API's schema.
+        # These register themselves: with the WebSocket, with allauth's signals, and with the API's schema.
         import_module("accounts.realtime")
+        import_module("accounts.allauth_adapters")
         import_module("accounts.api.schema")

@@ -10,7 +10,10 @@ from castcomm.common.events import DomainEvent
 
 @dataclass(frozen=True, kw_only=True)
 class UserRegistered(DomainEvent):
-    """A new person belongs to an organization; published in the transaction that made the membership."""
+    """A new person belongs to an organization; published once.
+
+    In the transaction that made the membership, or, after a sign-up, in the one that confirmed the address.
+    """
 
     user_id: uuid.UUID
     organization_id: uuid.UUID

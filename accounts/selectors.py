@@ -39,6 +39,11 @@ def organizations_of(user: User | uuid.UUID) -> QuerySet[Organization]:
     ).distinct()
 
 
+def belongs_elsewhere(user: User, organization: Organization) -> bool:
+    """Whether this account has, or had, a membership in another organization too."""
+    return Membership.objects.filter(user=user).exclude(organization=organization).exists()
+
+
 def organizations_staffed_by(user: User) -> QuerySet[Organization]:
     """The organizations whose records ``user`` may see in the admin; all of them for a superuser."""
     if user.is_superuser:
@@ -86,12 +91,21 @@ def find_organization(slug: str) -> Organization | None:
 def organization_for_sign_up(slug: str = "") -> Organization | None:
     """Where a new person belongs: the named one, else DEFAULT_ORGANIZATION, else the only active one.
 
-    None when the name is unknown, or when no name was given and there is no clear answer.
+    A named one must be open to sign-up, unless it is the one that would be joined without a name. None when
+    there is none of this name, when it is closed, or when no name was given and there is no clear answer.
     """
-    name = slug or settings.DEFAULT_ORGANIZATION
-    if name:
-        found = find_organization(name)
-        if found is not None or slug:
-            return found
+    default = _default_for_sign_up()
+    if not slug:
+        return default
+    named = find_organization(slug)
+    if named is not None and (named.open_sign_up or named == default):
+        return named
+    return None
+
+
+def _default_for_sign_up() -> Organization | None:
+    found = find_organization(settings.DEFAULT_ORGANIZATION) if settings.DEFAULT_ORGANIZATION else None
+    if found is not None:
+        return found
     candidates = list(Organization.objects.filter(is_active=True)[:2])
     return candidates[0] if len(candidates) == 1 else None

@@ -39,7 +39,7 @@ class OrganizationAdmin(TenantScopeMixin, ModelAdmin):  # type: ignore[misc]
     readonly_fields = ("id", "created_at")
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_active")}),
-        ("Defaults", {"fields": ("time_zone", "locale", "settings")}),
+        ("Defaults", {"fields": ("open_sign_up", "time_zone", "locale", "settings")}),
         ("Record", {"fields": ("id", "created_at")}),
     )
 

@@ -19,6 +19,11 @@ class Organization(BaseModel):
     settings = models.JSONField(default=dict, blank=True)
     catalog_revision = models.PositiveBigIntegerField(default=1, editable=False)
     is_active = models.BooleanField(default=True)
+    open_sign_up = models.BooleanField(
+        "open to sign-up",
+        default=False,
+        help_text="Whoever names this organization when signing up becomes a member.",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -45,6 +50,8 @@ class Membership(TenantModel):
     role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
     domain_role = models.CharField(max_length=50, blank=True)
     is_active = models.BooleanField(default=True)
+    # The person signed up and has not confirmed the address yet: UserRegistered is still to be published.
+    registration_pending = models.BooleanField(default=False, editable=False)
 
     STAFF_ROLES: ClassVar[frozenset[str]] = frozenset({Role.OWNER, Role.ADMIN, Role.STAFF})
 

@@ -55,7 +55,7 @@ def load(*, allow_outside_debug: bool = False) -> DemoPeople:
         organization = Organization.objects.filter(slug=SLUG).first()
         created = organization is None
         if organization is None:
-            organization = create_organization(name="Demo", slug=SLUG)
+            organization = create_organization(name="Demo", slug=SLUG, open_sign_up=True)
         users: dict[str, User] = {}
         for email, person in _PEOPLE.items():
             users[email], is_new = _load_person(organization, email, person)

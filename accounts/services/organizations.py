@@ -15,9 +15,18 @@ _DOMAIN_ROLE_LENGTH = 50
 
 
 def create_organization(
-    *, name: str, slug: str = "", time_zone: str = "UTC", locale: str = "en", owner: User | None = None
+    *,
+    name: str,
+    slug: str = "",
+    time_zone: str = "UTC",
+    locale: str = "en",
+    owner: User | None = None,
+    open_sign_up: bool = False,
 ) -> Organization:
-    """Make an organization, and ``owner`` its owner; raises Conflict when the slug is taken."""
+    """Make an organization, and ``owner`` its owner; raises Conflict when the slug is taken.
+
+    With ``open_sign_up`` everybody who names it when signing up becomes a member.
+    """
     name = name.strip()
     slug = slug or slugify(name)[:80]
     if not name or len(name) > 200:
@@ -28,7 +37,11 @@ def create_organization(
         try:
             with transaction.atomic():
                 organization = Organization.objects.create(
-                    name=name, slug=slug, time_zone=time_zone, locale=locale
+                    name=name,
+                    slug=slug,
+                    time_zone=time_zone,
+                    locale=locale,
+                    open_sign_up=open_sign_up,
                 )
         except IntegrityError as error:
             raise Conflict("This slug is taken.", attr="slug", code="slug_taken") from error

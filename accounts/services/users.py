@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import zoneinfo
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from accounts.events import UserRegistered
-from accounts.models import Organization, User
+from accounts.models import Membership, Organization, User
 from accounts.models.organizations import Role
 from accounts.services.organizations import add_member
 from castcomm.common import events
@@ -67,12 +68,37 @@ def register_user(
 
 
 def welcome_user(
-    *, user: User, organization: Organization, role: str = Role.MEMBER, domain_role: str = ""
+    *,
+    user: User,
+    organization: Organization,
+    role: str = Role.MEMBER,
+    domain_role: str = "",
+    verified: bool = True,
 ) -> None:
-    """Give a new account its first membership and publish UserRegistered, in one transaction."""
+    """Give a new account its first membership and publish UserRegistered, in one transaction.
+
+    Whoever typed an address (``verified=False``) need not be its owner: then UserRegistered, and with it every
+    message to that address, waits for ``announce_registration``.
+    """
     with transaction.atomic():
-        add_member(organization=organization, user=user, role=role, domain_role=domain_role, announce=False)
-        events.publish(UserRegistered(user_id=user.id, organization_id=organization.id))
+        membership = add_member(
+            organization=organization, user=user, role=role, domain_role=domain_role, announce=False
+        )
+        if verified:
+            events.publish(UserRegistered(user_id=user.id, organization_id=organization.id))
+        else:
+            membership.registration_pending = True
+            membership.save(update_fields=["registration_pending"])
+
+
+def announce_registration(user_id: uuid.UUID) -> None:
+    """Publish UserRegistered for someone whose address is confirmed by now; nothing when it was published."""
+    with transaction.atomic():
+        waiting = Membership.objects.select_for_update().filter(user=user_id, registration_pending=True)
+        for membership in waiting:
+            membership.registration_pending = False
+            membership.save(update_fields=["registration_pending"])
+            events.publish(UserRegistered(user_id=user_id, organization_id=membership.organization_id))
 
 
 def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
