@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -53,7 +53,8 @@ def acting_membership(request: HttpRequest, organization_id: uuid.UUID) -> Membe
     role = Role.OWNER if is_superuser(request) else staffed_organizations(request).get(organization_id)
     if role is None:
         raise PermissionDenied
-    return Membership(organization_id=organization_id, user_id=request.user.pk, role=role)
+    person = cast(User, request.user)
+    return Membership(organization_id=organization_id, user=person, role=role)
 
 
 def limit_to_staffed(queryset: models.QuerySet[Any], request: HttpRequest, path: str) -> models.QuerySet[Any]:

@@ -13,7 +13,13 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 
-from accounts.admin.tenancy import TenantScopeMixin, TenantTabularInline, is_superuser
+from accounts.admin.tenancy import (
+    TenantScopeMixin,
+    TenantTabularInline,
+    is_superuser,
+    people_of_staffed,
+    staffed_organizations,
+)
 from accounts.models import Membership, User
 
 # What a person may do follows from memberships; groups of permissions are not used.
@@ -63,14 +69,37 @@ class UserAdmin(TenantScopeMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[
     add_fieldsets = ((None, {"fields": ("email", "first_name", "last_name", "password1", "password2")}),)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).distinct()
+        # Past the mixin: someone who was put out is no longer theirs to see.
+        return people_of_staffed(DjangoUserAdmin.get_queryset(self, request), request)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self.list_display if is_superuser(request) else ("email", "display_name")
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        return self.list_filter if is_superuser(request) else ()
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        # A filter in the address would answer questions about facts that the page does not show.
+        return is_superuser(request) and super().lookup_allowed(lookup, value, request)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         if is_superuser(request) or obj is None:
             return fieldsets
         # The stored form of the password is nobody's business.
-        return ((None, {"fields": ("email",)}), *fieldsets[1:])
+        address = (None, {"fields": ("email",)})
+        if self._is_elsewhere(request, obj):
+            # The account is shared with people of other organizations, who gave it these facts.
+            return (address, ("Person", {"fields": ("first_name", "last_name")}))
+        return (address, *fieldsets[1:])
+
+    @staticmethod
+    def _is_elsewhere(request: HttpRequest, user: User) -> bool:
+        """Whether the account may do everything, or has a membership where this person does not work."""
+        if user.is_superuser:
+            return True
+        others = user.memberships.exclude(organization__in=list(staffed_organizations(request)))
+        return others.exists()
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Which people those are is decided by get_queryset.

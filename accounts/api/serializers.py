@@ -71,6 +71,18 @@ class MemberForStaff(Member):
         fields = (*Member.Meta.fields, "email", "role", "is_active", "created_at")
 
 
+class AdmittedMember(MemberForStaff):
+    """The answer to adding a member. Of an account that was there before it repeats the address that was asked for.
+
+    Otherwise adding any address would tell whose it is.
+    """
+
+    display_name = serializers.SerializerMethodField()  # type: ignore[assignment]
+
+    def get_display_name(self, membership: Membership) -> str:
+        return membership.user.email if self.context["known_elsewhere"] else membership.user.display_name
+
+
 class NewMember(StrictSerializer):
     """Someone who becomes a member, with a new account unless the address has one."""
 

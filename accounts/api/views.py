@@ -24,7 +24,7 @@ from accounts.api.tenancy import (
     TenantMixin,
 )
 from accounts.models import Membership, User
-from accounts.selectors import members_of, memberships_of
+from accounts.selectors import belongs_elsewhere, members_of, memberships_of
 from accounts.services.members import admit_member, change_member
 from accounts.services.users import update_profile
 from castcomm.common.errors import NotFound
@@ -95,7 +95,7 @@ class MembersView(TenantMixin, ListAPIView[Membership]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
-    @extend_schema(request=serializers.NewMember, responses={201: serializers.MemberForStaff})
+    @extend_schema(request=serializers.NewMember, responses={201: serializers.AdmittedMember})
     def post(self, request: Request) -> Response:
         return self.run_once(lambda: self._admit(request))
 
@@ -103,7 +103,9 @@ class MembersView(TenantMixin, ListAPIView[Membership]):
         new = serializers.NewMember(data=request.data)
         new.is_valid(raise_exception=True)
         membership = admit_member(organization=self.organization, by=self.membership, **new.validated_data)
-        return Response(serializers.MemberForStaff(membership).data, status=status.HTTP_201_CREATED)
+        known = {"known_elsewhere": belongs_elsewhere(membership.user, self.organization)}
+        admitted = serializers.AdmittedMember(membership, context=known)
+        return Response(admitted.data, status=status.HTTP_201_CREATED)
 
 
 class MemberView(TenantAPIView):

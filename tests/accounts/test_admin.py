@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.admin.tenancy import TenantScopeMixin
+from accounts.admin.tenancy import TenantScopeMixin, choices_for
 from accounts.models import ApiKey, Membership, Organization, User
 from accounts.models.organizations import Role
 from accounts.services.api_keys import authenticate_key, create_api_key
@@ -300,3 +300,36 @@ def test_a_superuser_adds_a_member(root: Client, organization: Organization) -> 
     assert root.post("/admin/accounts/membership/add/", body).status_code == 302
     row = Membership.objects.get(user=user)
     assert (row.role, row.domain_role, row.is_active) == (Role.OWNER, "ACTOR", True)
+
+
+def test_the_facts_of_a_shared_account_are_not_shown(
+    worker: Client,
+    make_user: Callable[..., User],
+    organization: Organization,
+    other_organization: Organization,
+) -> None:
+    facts = {"phone": "+12025550123", "attributes": {"fact": "private-fact"}}
+    own = make_user("own@example.com", organization=organization, **facts)
+    shared = make_user("shared@example.com", organization=organization, **facts)
+    add_member(organization=other_organization, user=shared)
+    seen = worker.get(f"/admin/accounts/user/{own.id}/change/").content.decode()
+    assert "private-fact" in seen
+    seen = worker.get(f"/admin/accounts/user/{shared.id}/change/").content.decode()
+    assert "shared@example.com" in seen
+    for private in ("private-fact", "2025550123", "Last login", "may use the admin", "Second"):
+        assert private not in seen
+    for question in ("is_superuser__exact=1", "attributes__fact=private-fact"):
+        assert worker.get(f"/admin/accounts/user/?{question}").status_code == 400
+
+
+def test_who_was_put_out_is_neither_seen_nor_offered(
+    worker: Client, member: User, organization: Organization
+) -> None:
+    request = worker.get("/admin/").wsgi_request
+    offered = choices_for(User, request)
+    assert offered is not None
+    assert offered.filter(pk=member.pk).exists()
+    Membership.objects.filter(user=member).update(is_active=False)
+    assert not choices_for(User, request).filter(pk=member.pk).exists()
+    assert worker.get(f"/admin/accounts/user/{member.id}/change/").status_code == 302
+    assert member.email not in worker.get("/admin/accounts/user/").content.decode()

@@ -99,7 +99,11 @@ def test_staff_add_someone_new_and_someone_known(
     new = {"email": "New@example.com", "domain_role": "ACTOR", "attributes": {"profile_completion": 10}}
     assert client.post(MEMBERS, new).status_code == 201
     assert User.objects.get(email="new@example.com").attributes == {"profile_completion": 10}
-    assert client.post(MEMBERS, {"email": "known@example.com", "first_name": "Stolen"}).status_code == 201
+    added = client.post(MEMBERS, {"email": "known@example.com", "first_name": "Stolen"})
+    assert added.status_code == 201
+    # Adding an address does not tell whose it is.
+    assert added.json()["display_name"] == added.json()["email"] == "known@example.com"
+    assert "Known" not in added.content.decode()
     known.refresh_from_db()
     assert known.first_name == "Known"
     again = client.post(MEMBERS, {"email": "known@example.com"})
