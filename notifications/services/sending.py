@@ -14,34 +14,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from accounts.models import Organization
-from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
-from notifications.rendering.content import CONTENT_FIELDS, MAX_URL
-from notifications.rendering.sandbox import storable
+from notifications.rendering.content import ContentFacts
 from notifications.services import fanout, ledger
-from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
+from notifications.services.catalog import Catalog, EventTypeFacts, TemplateFacts, catalog_of
 from notifications.services.defaults import DIRECT, ensure_direct_event_type
 from notifications.services.planning import (
     Message,
     PlannedNotification,
-    check_data,
     check_variables,
     choose_template,
     literal,
     plan,
 )
-from notifications.services.recipients import Reference, load_people, parse_recipients
-from notifications.vocabulary import Channel, Priority
+from notifications.services.recipients import load_people
+from notifications.services.send_checks import (
+    CheckedCall,
+    check_call,
+    check_priority,
+    check_something_named,
+)
 
 INLINE_RECIPIENTS = 500
-MAX_RECIPIENTS = 100_000
-MAX_DATA_BYTES = 64 * 1024
-MAX_CONTENT_CHARACTERS = 500_000
-MAX_SCHEDULE = dt.timedelta(days=731)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,55 +81,59 @@ def send_notification(
     The same ``idempotency_key`` in the same organization sends once, for ever: the later call returns the first
     result with ``duplicate=True``. Raises InvalidInput that names the field; nothing is written then.
     """
-    references = parse_recipients(recipients)
-    if len(references) > MAX_RECIPIENTS:
-        raise InvalidInput(f"At most {MAX_RECIPIENTS} recipients in one call.", attr="recipients")
-    checked = check_data(data)
-    encoded = _encoded(checked)
-    checked = orjson.loads(encoded)  # the inbox row is filled from what a worker will fill the mail from
-    _check_content(content)
-    named = _check_channels(channels)
-    if template is not None and content:
-        raise InvalidInput("Give a template or content, not both.", attr="content")
-    if event_type is None and template is None and not content:
-        raise InvalidInput(
-            "Name an event type or a template, or give content.", attr="event_type", code="required"
-        )
-    is_large = len(references) > INLINE_RECIPIENTS
-    facts, people = load_people(organization.id, [] if is_large else references)
+    call = check_call(
+        recipients=recipients,
+        data=data,
+        content=content,
+        channels=channels,
+        scheduled_for=scheduled_for,
+        idempotency_key=idempotency_key,
+    )
+    check_something_named(event_type=event_type, template=template, content=content)
+    is_large = len(call.references) > INLINE_RECIPIENTS
+    facts, people = load_people(organization.id, [] if is_large else call.references)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)
     kind, catalog = _event_type(organization, catalog, event_type)
-    chosen = choose_template(catalog, template, kind) if not content else None
-    given = literal(content) if chosen is None else None
-    if given is not None and not given.channels():
-        raise InvalidInput(
-            "There is nothing to say: give a title, a body or a text.", attr="content", code="required"
-        )
-    if chosen is None and given is None:
-        raise InvalidInput(f"The event type {kind.key!r} has no template; give content.", attr="event_type")
-    check_variables(chosen, checked)
-    moment = current_time()
+    chosen, given = _what_to_say(call, catalog, kind, template)
     message = Message(
         request_id=new_id(),
         organization_id=organization.id,
         event_type=kind,
         template=chosen,
         literal=given,
-        data=checked,
-        channels=named,
-        priority=_check_priority(priority, kind.priority),
+        data=call.data,
+        channels=call.channels,
+        priority=check_priority(priority, kind.priority),
         critical=kind.routing.is_critical if critical is None else critical,
-        scheduled_for=_check_schedule(scheduled_for, moment),
+        scheduled_for=call.scheduled_for,
         source=source[:40],
-        idempotency_key=_check_key(idempotency_key),
-        now=moment,
+        idempotency_key=call.idempotency_key,
+        now=call.now,
     )
     if is_large:
-        return _send_large(message, references, encoded, content)
+        return _send_large(message, call)
     planned = plan(message, people=people, organization=facts, catalog=catalog)
-    if not ledger.write(message, planned, data=encoded, content=content, recipient_count=len(planned)):
+    if not ledger.write(
+        message, planned, data=call.encoded_data, content=content, recipient_count=len(planned)
+    ):
         return _earlier_result(organization.id, idempotency_key)
     return _result(message, planned)
+
+
+def _what_to_say(
+    call: CheckedCall, catalog: Catalog, kind: EventTypeFacts, template: str | None
+) -> tuple[TemplateFacts | None, ContentFacts | None]:
+    """The template, or the text given with the call; raises InvalidInput when there is neither."""
+    chosen = choose_template(catalog, template, kind) if not call.content else None
+    given = literal(call.content) if chosen is None else None
+    if given is not None and not given.channels():
+        raise InvalidInput(
+            "There is nothing to say: give a title, a body or a text.", attr="content", code="required"
+        )
+    if chosen is None and given is None:
+        raise InvalidInput(f"The event type {kind.key!r} has no template; give content.", attr="event_type")
+    check_variables(chosen, call.data)
+    return chosen, given
 
 
 def _result(message: Message, planned: list[PlannedNotification]) -> SendResult:
@@ -141,14 +141,12 @@ def _result(message: Message, planned: list[PlannedNotification]) -> SendResult:
     return SendResult(message.request_id, False, len(made), made)
 
 
-def _send_large(
-    message: Message, references: list[Reference], encoded: str, content: Mapping[str, str] | None
-) -> SendResult:
+def _send_large(message: Message, call: CheckedCall) -> SendResult:
     """Accept a large audience: the request and its chunks in one transaction, the rest in the background."""
-    request_id = fanout.accept(message, references, data=encoded, content=content)
+    request_id = fanout.accept(message, call.references, data=call.encoded_data, content=call.content)
     if request_id is None:
         return _earlier_result(message.organization_id, message.idempotency_key)
-    return SendResult(request_id, False, len(references), [])
+    return SendResult(request_id, False, len(call.references), [])
 
 
 def _earlier_result(organization_id: uuid.UUID, idempotency_key: str) -> SendResult:
@@ -173,85 +171,3 @@ def _event_type(
     if not kind.is_active:
         raise InvalidInput(f"The event type {wanted!r} is switched off.", attr="event_type", code="inactive")
     return kind, catalog
-
-
-def _encoded(data: dict[str, Any]) -> str:
-    try:
-        encoded = orjson.dumps(data)
-    except orjson.JSONEncodeError as error:
-        raise InvalidInput(f"Data cannot be written as JSON: {error}.", attr="data") from error
-    if len(encoded) > MAX_DATA_BYTES:
-        raise InvalidInput(
-            f"Data may have at most {MAX_DATA_BYTES} bytes as JSON.", attr="data", code="too_large"
-        )
-    if b"\\u0000" in encoded:
-        raise InvalidInput("Data may not contain NUL characters.", attr="data")
-    return encoded.decode()
-
-
-def _check_content(content: Mapping[str, str] | None) -> None:
-    if content is None:
-        return
-    if not isinstance(content, Mapping):
-        raise InvalidInput("Content must be an object.", attr="content")
-    for name, value in content.items():
-        if name not in CONTENT_FIELDS:
-            raise InvalidInput(
-                f"Content has no {name!r}; it has {', '.join(CONTENT_FIELDS)}.", attr=f"content.{name}"
-            )
-        if not isinstance(value, str):
-            raise InvalidInput("This must be text.", attr=f"content.{name}")
-        if "\x00" in value or not storable(value):
-            raise InvalidInput("Text may not contain NUL or half a surrogate pair.", attr=f"content.{name}")
-        if name in ("subject", "title") and len(value) > 500:
-            raise InvalidInput("At most 500 characters.", attr=f"content.{name}", code="max_length")
-        if name == "action_url" and len(value) > MAX_URL:
-            raise InvalidInput(f"At most {MAX_URL} characters.", attr=f"content.{name}", code="max_length")
-        if len(value) > MAX_CONTENT_CHARACTERS:
-            raise InvalidInput(
-                f"At most {MAX_CONTENT_CHARACTERS} characters.", attr=f"content.{name}", code="max_length"
-            )
-
-
-def _check_channels(channels: Sequence[str] | None) -> tuple[str, ...] | None:
-    if channels is None:
-        return None
-    if isinstance(channels, str) or not channels:
-        raise InvalidInput("Give a list of at least one channel.", attr="channels")
-    for position, channel in enumerate(channels):
-        if channel not in Channel.values:
-            raise InvalidInput(
-                f"There is no channel {channel!r}; there are {', '.join(Channel.values)}.",
-                attr=f"channels.{position}",
-            )
-    return tuple(channel for channel in Channel.values if channel in channels)
-
-
-def _check_priority(priority: str | None, default: int) -> int:
-    if priority is None:
-        return default
-    try:
-        return Priority.from_key(priority).value
-    except KeyError:
-        known = ", ".join(one.key for one in Priority)
-        raise InvalidInput(
-            f"There is no priority {priority!r}; there are {known}.", attr="priority"
-        ) from None
-
-
-def _check_schedule(scheduled_for: dt.datetime | None, moment: dt.datetime) -> dt.datetime | None:
-    if scheduled_for is None:
-        return None
-    if not isinstance(scheduled_for, dt.datetime):
-        raise InvalidInput("Give a date with a time.", attr="scheduled_for")
-    if scheduled_for.utcoffset() is None:
-        raise InvalidInput("Give the time with its offset from UTC.", attr="scheduled_for")
-    if scheduled_for > moment + MAX_SCHEDULE:
-        raise InvalidInput("At most two years ahead.", attr="scheduled_for")
-    return scheduled_for.astimezone(dt.UTC) if scheduled_for > moment else None
-
-
-def _check_key(key: str) -> str:
-    if len(key) > 255 or not (key == "" or key.isprintable()):
-        raise InvalidInput("A printable key of at most 255 characters.", attr="idempotency_key")
-    return key

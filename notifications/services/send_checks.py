@@ -1,0 +1,159 @@
+"""What a call to ``send_notification`` must look like, whoever makes it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from castcomm.common.clock import now as current_time
+from castcomm.common.errors import InvalidInput
+from notifications.rendering.content import CONTENT_FIELDS, MAX_URL
+from notifications.rendering.sandbox import storable
+from notifications.services.planning import check_data
+from notifications.services.recipients import Reference, parse_recipients
+from notifications.vocabulary import Channel, Priority
+
+MAX_RECIPIENTS = 100_000
+MAX_DATA_BYTES = 64 * 1024
+MAX_CONTENT_CHARACTERS = 500_000
+MAX_SCHEDULE = dt.timedelta(days=731)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedCall:
+    """A call whose form is right; whether what it names exists is seen later. ``now`` is when it was made."""
+
+    references: list[Reference]
+    data: Mapping[str, Any]
+    encoded_data: str
+    content: Mapping[str, str] | None
+    channels: tuple[str, ...] | None
+    scheduled_for: dt.datetime | None
+    idempotency_key: str
+    now: dt.datetime
+
+
+def check_call(
+    *,
+    recipients: Sequence[Any],
+    data: Mapping[str, Any] | None,
+    content: Mapping[str, str] | None,
+    channels: Sequence[str] | None,
+    scheduled_for: dt.datetime | None,
+    idempotency_key: str,
+) -> CheckedCall:
+    """Check the form of everything that does not need the database; raises InvalidInput that names the field."""
+    references = parse_recipients(recipients)
+    if len(references) > MAX_RECIPIENTS:
+        raise InvalidInput(f"At most {MAX_RECIPIENTS} recipients in one call.", attr="recipients")
+    encoded = _encoded(check_data(data))
+    _check_content(content)
+    moment = current_time()
+    return CheckedCall(
+        references=references,
+        data=orjson.loads(encoded),  # the inbox row is filled from what a worker will fill the mail from
+        encoded_data=encoded,
+        content=content,
+        channels=_check_channels(channels),
+        scheduled_for=_check_schedule(scheduled_for, moment),
+        idempotency_key=_check_key(idempotency_key),
+        now=moment,
+    )
+
+
+def check_something_named(
+    *, event_type: str | None, template: str | None, content: Mapping[str, str] | None
+) -> None:
+    """An event type, a template or content must be there, and not two texts at once."""
+    if template is not None and content:
+        raise InvalidInput("Give a template or content, not both.", attr="content")
+    if event_type is None and template is None and not content:
+        raise InvalidInput(
+            "Name an event type or a template, or give content.", attr="event_type", code="required"
+        )
+
+
+def _encoded(data: dict[str, Any]) -> str:
+    try:
+        encoded = orjson.dumps(data)
+    except orjson.JSONEncodeError as error:
+        raise InvalidInput(f"Data cannot be written as JSON: {error}.", attr="data") from error
+    if len(encoded) > MAX_DATA_BYTES:
+        raise InvalidInput(
+            f"Data may have at most {MAX_DATA_BYTES} bytes as JSON.", attr="data", code="too_large"
+        )
+    if b"\\u0000" in encoded:
+        raise InvalidInput("Data may not contain NUL characters.", attr="data")
+    return encoded.decode()
+
+
+def _check_content(content: Mapping[str, str] | None) -> None:
+    if content is None:
+        return
+    if not isinstance(content, Mapping):
+        raise InvalidInput("Content must be an object.", attr="content")
+    for name, value in content.items():
+        if name not in CONTENT_FIELDS:
+            raise InvalidInput(
+                f"Content has no {name!r}; it has {', '.join(CONTENT_FIELDS)}.", attr=f"content.{name}"
+            )
+        if not isinstance(value, str):
+            raise InvalidInput("This must be text.", attr=f"content.{name}")
+        if "\x00" in value or not storable(value):
+            raise InvalidInput("Text may not contain NUL or half a surrogate pair.", attr=f"content.{name}")
+        if name in ("subject", "title") and len(value) > 500:
+            raise InvalidInput("At most 500 characters.", attr=f"content.{name}", code="max_length")
+        if name == "action_url" and len(value) > MAX_URL:
+            raise InvalidInput(f"At most {MAX_URL} characters.", attr=f"content.{name}", code="max_length")
+        if len(value) > MAX_CONTENT_CHARACTERS:
+            raise InvalidInput(
+                f"At most {MAX_CONTENT_CHARACTERS} characters.", attr=f"content.{name}", code="max_length"
+            )
+
+
+def _check_channels(channels: Sequence[str] | None) -> tuple[str, ...] | None:
+    if channels is None:
+        return None
+    if isinstance(channels, str) or not channels:
+        raise InvalidInput("Give a list of at least one channel.", attr="channels")
+    for position, channel in enumerate(channels):
+        if channel not in Channel.values:
+            raise InvalidInput(
+                f"There is no channel {channel!r}; there are {', '.join(Channel.values)}.",
+                attr=f"channels.{position}",
+            )
+    return tuple(channel for channel in Channel.values if channel in channels)
+
+
+def check_priority(priority: str | None, default: int) -> int:
+    if priority is None:
+        return default
+    try:
+        return Priority.from_key(priority).value
+    except KeyError:
+        known = ", ".join(one.key for one in Priority)
+        raise InvalidInput(
+            f"There is no priority {priority!r}; there are {known}.", attr="priority"
+        ) from None
+
+
+def _check_schedule(scheduled_for: dt.datetime | None, moment: dt.datetime) -> dt.datetime | None:
+    if scheduled_for is None:
+        return None
+    if not isinstance(scheduled_for, dt.datetime):
+        raise InvalidInput("Give a date with a time.", attr="scheduled_for")
+    if scheduled_for.utcoffset() is None:
+        raise InvalidInput("Give the time with its offset from UTC.", attr="scheduled_for")
+    if scheduled_for > moment + MAX_SCHEDULE:
+        raise InvalidInput("At most two years ahead.", attr="scheduled_for")
+    return scheduled_for.astimezone(dt.UTC) if scheduled_for > moment else None
+
+
+def _check_key(key: str) -> str:
+    if len(key) > 255 or not (key == "" or key.isprintable()):
+        raise InvalidInput("A printable key of at most 255 characters.", attr="idempotency_key")
+    return key
