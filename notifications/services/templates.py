@@ -92,7 +92,7 @@ def _check_lengths(row: TemplateContent, *, attr: str) -> None:
         raise InvalidInput("A language such as en or pt-BR.", attr=attr)
     for name in EDITABLE:
         value = getattr(row, name)
-        most = TemplateContent._meta.get_field(name).max_length or MAX_SOURCE
+        most = getattr(TemplateContent._meta.get_field(name), "max_length", None) or MAX_SOURCE
         if not isinstance(value, str) or len(value) > most:
             raise InvalidInput(
                 f"Text of at most {most} characters.", attr=f"{attr}.{name}", code="max_length"
@@ -174,7 +174,7 @@ def publish_template(*, template: Template, user: User | None = None) -> Templat
     """Make the draft what is sent from now on; raises Conflict without a draft, InvalidInput when it is wrong."""
     with transaction.atomic():
         locked = Template.objects.select_for_update().get(id=template.id)
-        draft = locked.versions.filter(status=VersionStatus.DRAFT).first()
+        draft: TemplateVersion | None = locked.versions.filter(status=VersionStatus.DRAFT).first()
         if draft is None:
             raise Conflict("There is no draft to publish.", code="no_draft")
         contents = list(draft.contents.all())
