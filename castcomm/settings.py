@@ -352,6 +352,8 @@ WS_HEARTBEAT_INTERVAL = env.int("WS_HEARTBEAT_INTERVAL", default=30_000)  # mill
 WS_CONNECTION_TIMEOUT = env.int("WS_CONNECTION_TIMEOUT", default=60_000)  # milliseconds
 WS_MAX_CONNECTIONS = env.int("WS_MAX_CONNECTIONS", default=10_000)  # per process
 WS_RATE_PER_MINUTE = env.int("WS_RATE_PER_MINUTE", default=100)  # events per socket
+# How often each socket's session and membership are looked at again (seconds).
+WS_RECHECK_SECONDS = env.float("WS_RECHECK_SECONDS", default=60.0)
 WS_DRAIN_SECONDS = env.float(
     "WS_DRAIN_SECONDS", default=5.0
 )  # how long a stopping process takes to say goodbye

@@ -15,9 +15,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import ApiKey, User
-from accounts.realtime import token_credential
+from accounts.realtime import session_key_of_token
 from accounts.services.api_keys import authenticate_key
-from castcomm.realtime.auth import session_credential
 
 
 class KeyHolder:
@@ -77,9 +76,8 @@ class SessionAuthentication(authentication.SessionAuthentication):
         return 'Session realm="api"'
 
 
-def credential_name(request: Request) -> str:
-    """The session behind this request, as the WebSocket names it; empty for none."""
+def session_key_of(request: Request) -> str:
+    """The key of the session behind this request, by cookie or by access token; empty for none."""
     if isinstance(request.auth, dict):
-        return token_credential(request.auth)
-    key = request.session.session_key
-    return session_credential(key) if key else ""
+        return session_key_of_token(request.auth)
+    return request.session.session_key or ""

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api import serializers
-from accounts.api.authentication import credential_name
+from accounts.api.authentication import session_key_of
 from accounts.api.tenancy import (
     HasScope,
     IsMember,
@@ -28,6 +28,7 @@ from accounts.selectors import belongs_elsewhere, members_of, memberships_of
 from accounts.services.members import admit_member, change_member
 from accounts.services.users import update_profile
 from castcomm.common.errors import NotFound
+from castcomm.realtime.auth import session_credential
 from castcomm.realtime.tickets import TICKET_SECONDS, issue_ticket
 
 
@@ -145,7 +146,9 @@ class WebSocketTicketView(TenantAPIView):
     @extend_schema(request=None, responses={201: serializers.Ticket})
     def post(self, request: Request) -> Response:
         assert self.user is not None
-        ticket = issue_ticket(self.user.id, self.organization.id, credential=credential_name(request))
+        key = session_key_of(request)
+        credential = session_credential(key) if key else ""
+        ticket = issue_ticket(self.user.id, self.organization.id, credential=credential, session_key=key)
         return Response({"ticket": ticket, "expires_in": TICKET_SECONDS}, status=status.HTTP_201_CREATED)
 
 

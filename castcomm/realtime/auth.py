@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import cast
 from uuid import UUID
@@ -18,6 +18,7 @@ from django.contrib.auth import (
     get_user_model,
     load_backend,
 )
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils.crypto import constant_time_compare
 
@@ -28,11 +29,15 @@ MAX_TOKEN_LENGTH = 8192
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person in an organization; ``credential`` names the session or token they came with."""
+    """A person in an organization; ``credential`` names the session or token they came with.
+
+    ``session_key`` is the session itself, where there is one: a socket lives no longer than it.
+    """
 
     user_id: UUID
     organization_id: UUID
     credential: str = ""
+    session_key: str = field(default="", repr=False)
 
 
 TokenAuthenticator = Callable[[str, str | None], Identity | Awaitable[Identity | None] | None]
@@ -70,7 +75,11 @@ def resolve_organization(user_id: UUID, hint: str | None) -> UUID | None:
 
 
 def may_stay(identity: Identity) -> bool:
-    """Whether the person is still an active member. Runs database queries."""
+    """Whether the session still holds and the person is still an active member. Runs database queries."""
+    if identity.session_key:
+        user = _user_of_session(identity.session_key)
+        if user is None or user.pk != identity.user_id:
+            return False
     if not _organization_resolvers:
         return True
     organization_id = resolve_organization(identity.user_id, str(identity.organization_id))
@@ -97,7 +106,18 @@ async def identify_token(token: str, hint: str | None) -> Identity | None:
 
 
 def identify_session(session_key: str, hint: str | None) -> Identity | None:
-    """The identity behind a session cookie. Runs database queries.
+    """The identity behind a session cookie. Runs database queries."""
+    user = _user_of_session(session_key)
+    if user is None:
+        return None
+    organization_id = resolve_organization(user.pk, hint)
+    if organization_id is None:
+        return None
+    return Identity(user.pk, organization_id, session_credential(session_key), session_key)
+
+
+def _user_of_session(session_key: str) -> AbstractBaseUser | None:
+    """The active person who is signed in with this session; None when it ended or the password changed.
 
     Like ``django.contrib.auth.get_user``, but never renews the session: a new key could not be sent back.
     """
@@ -111,7 +131,4 @@ def identify_session(session_key: str, hint: str | None) -> Identity | None:
         return None
     if not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
         return None
-    organization_id = resolve_organization(user.pk, hint)
-    if organization_id is None:
-        return None
-    return Identity(user.pk, organization_id, session_credential(session_key))
+    return user

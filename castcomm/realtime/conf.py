@@ -16,18 +16,21 @@ QUEUE_BYTES: Final = 1024 * 1024  # bytes waiting for one slow socket
 CLOSE_GRACE: Final = 5.0  # seconds a peer has to take the close frame before the connection is cut
 MAX_TOPICS: Final = 200  # subscriptions of one socket
 MAX_PROTOCOL_ERRORS: Final = 20  # malformed frames before a socket is closed
-RECHECK_SECONDS: Final = 60.0  # how long a socket may live on a membership that was not looked at again
 
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
-    """What a deployment may tune; ``rate_per_minute`` 0 means no limit."""
+    """What a deployment may tune; ``rate_per_minute`` 0 means no limit.
+
+    ``recheck_seconds`` is how long a socket may live on a session and a membership that were not looked at again.
+    """
 
     heartbeat_ms: int
     silence_seconds: float
     max_connections: int
     rate_per_minute: int
     drain_seconds: float
+    recheck_seconds: float
     calls: int
 
 
@@ -43,5 +46,6 @@ def limits() -> SocketLimits:
         max_connections=settings.WS_MAX_CONNECTIONS,
         rate_per_minute=settings.WS_RATE_PER_MINUTE,
         drain_seconds=getattr(settings, "WS_DRAIN_SECONDS", 5.0),
+        recheck_seconds=getattr(settings, "WS_RECHECK_SECONDS", 60.0),
         calls=settings.DATABASE_POOL_SIZE or 8,
     )

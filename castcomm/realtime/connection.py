@@ -151,6 +151,11 @@ class Connection:
         return hold
 
     @property
+    def is_signed_in(self) -> bool:
+        """Whether the socket knows its person."""
+        return hasattr(self, "identity")
+
+    @property
     def own_topic(self) -> str:
         """The topic on which this person's own news arrive."""
         return user_topic(self.user_id, self.organization_id)

@@ -17,7 +17,7 @@ from django.http import parse_cookie
 from castcomm.common.errors import CastCommError, InvalidInput, NotAuthenticated, RateLimited
 
 from . import close_codes
-from .auth import Identity, identify_session, identify_token
+from .auth import Identity, identify_session, identify_token, may_stay
 from .calls import call_sync
 from .conf import AUTH_TIMEOUT, MAX_FRAME_BYTES, MAX_PROTOCOL_ERRORS, QUEUE_FRAMES, limits
 from .connection import Connection
@@ -92,7 +92,7 @@ async def _sign_in(connection: Connection, scope: Scope, receive: Receive) -> bo
         async with asyncio.timeout(AUTH_TIMEOUT):
             ticket = query.get("ticket", [None])[0]
             if ticket is not None:
-                identity = await call_sync(redeem_ticket, ticket)
+                identity = await call_sync(_redeem, ticket)
             else:
                 identity = await _from_cookie(scope, hint)
                 if identity is None:
@@ -128,6 +128,12 @@ async def _sign_in(connection: Connection, scope: Scope, receive: Receive) -> bo
     return True
 
 
+def _redeem(ticket: str) -> Identity | None:
+    """Whose ticket it is, unless they signed out or were put out since it was issued."""
+    identity = redeem_ticket(ticket)
+    return identity if identity is not None and may_stay(identity) else None
+
+
 async def _from_cookie(scope: Scope, hint: str | None) -> Identity | None:
     session_key = parse_cookie(header(scope["headers"], b"cookie") or "").get(settings.SESSION_COOKIE_NAME)
     if not session_key:
@@ -145,7 +151,7 @@ async def _from_first_frame(receive: Receive, hint: str | None) -> tuple[str | N
     token, ticket = frame.data.get("token"), frame.data.get("ticket")
     asked = frame.data.get("organization")
     if isinstance(ticket, str):
-        return frame.id, await call_sync(redeem_ticket, ticket)
+        return frame.id, await call_sync(_redeem, ticket)
     if isinstance(token, str):
         return frame.id, await identify_token(token, asked if isinstance(asked, str) else hint)
     raise MalformedFrame("auth needs a token or a ticket.", code="required", attr="token", frame_id=frame.id)

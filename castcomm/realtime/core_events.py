@@ -7,9 +7,6 @@ from typing import Any
 
 from castcomm.common.errors import Conflict, InvalidInput, NotFound
 
-from . import close_codes
-from .auth import Identity, may_stay
-from .conf import RECHECK_SECONDS
 from .connection import Connection, Hold
 from .protocol import Answer, on
 from .sessions import changed_heads, current_heads, has_heads
@@ -23,18 +20,11 @@ async def refuse_second_auth(connection: Connection, data: dict[str, Any]) -> di
 
 
 @on("ping", inbox=True)
-async def answer_ping(connection: Connection, data: dict[str, Any]) -> Answer | None:
+async def answer_ping(connection: Connection, data: dict[str, Any]) -> Answer:
     """Pong, with the heads that changed since the client was last told."""
-    now = connection.hub.loop.time()
-    recheck = now - connection.last_check > RECHECK_SECONDS
     heads: dict[str, Any] = {}
-    if recheck or has_heads():
-        stays, heads = await connection.call(_look, identity=connection.identity, recheck=recheck)
-        if not stays:
-            await connection.close(close_codes.REVOKED, "revoked")
-            return None
-        if recheck:
-            connection.last_check = now
+    if has_heads():
+        heads = await connection.call(current_heads, connection.user_id, connection.organization_id)
     changed = changed_heads(connection.heads, heads)
     connection.heads = {**connection.heads, **heads}
     return Answer(changed, event="pong", always=True)
@@ -83,9 +73,3 @@ async def unsubscribe(connection: Connection, data: dict[str, Any]) -> dict[str,
     find_kind(topic)
     await connection.unsubscribe(f"{topic}")
     return {}
-
-
-def _look(*, identity: Identity, recheck: bool) -> tuple[bool, dict[str, Any]]:
-    if recheck and not may_stay(identity):
-        return False, {}
-    return True, current_heads(identity.user_id, identity.organization_id)

@@ -21,7 +21,9 @@ from django.db import transaction
 from redis.asyncio.connection import parse_url
 
 from . import close_codes
+from .auth import Identity, may_stay
 from .bus import RedisBus
+from .calls import call_sync
 from .conf import limits
 from .frames import Frame, decode, encode
 from .publisher import BlockingPublisher, Message
@@ -39,6 +41,7 @@ SUBSCRIBE_TIMEOUT = 2.0  # seconds to wait for Redis to confirm a subscription
 CROWD = 8  # listeners
 PAUSE_PER_LISTENER = 0.00001  # seconds, about two writes
 MAX_PAUSE = 0.005  # seconds
+RECHECK_BATCH = 20  # sockets looked at in one go, so that a handler's query never waits long for a thread
 RESYNC_DELAY = 0.2  # seconds in which several reasons for a resync become one
 
 Deliver = Callable[[Frame], None]
@@ -97,6 +100,7 @@ class Hub:
             everyone.deliveries[self] = self._on_control
             self._supervisor = self.loop.create_task(self._bus.run(), name="realtime-hub")
             self.spawn(self._sweep())
+            self.spawn(self._recheck())
 
     async def stop(self) -> None:
         """Let go of Redis. Publishing goes on through the blocking client."""
@@ -271,6 +275,36 @@ class Hub:
             for connection in list(self.connections):
                 if connection.last_heard < oldest:
                     connection.close_soon(close_codes.TOO_SLOW, "no heartbeat")
+
+    async def _recheck(self) -> None:
+        """Put out whose session or membership has ended; whether they say anything does not matter.
+
+        ``sessions.revoke`` does it at once; this is for what it missed. One thread at a time works on it.
+        """
+        patience = limits().recheck_seconds
+        while True:
+            await asyncio.sleep(patience / 4)
+            oldest = self.loop.time() - patience
+            due = [one for one in self.connections if one.last_check < oldest and one.is_signed_in]
+            for start in range(0, len(due), RECHECK_BATCH):
+                batch = due[start : start + RECHECK_BATCH]
+                try:
+                    stays = await call_sync(_who_may_stay, [connection.identity for connection in batch])
+                except Exception:
+                    # The database may be away; the sockets stay and are looked at again.
+                    logger.exception("Sockets could not be checked")
+                    break
+                self._keep(batch, stays)
+
+    def _keep(self, connections: list[Connection], stays: list[bool]) -> None:
+        for connection, may in zip(connections, stays, strict=True):
+            connection.last_check = self.loop.time()
+            if not may:
+                connection.close_soon(close_codes.REVOKED, "revoked")
+
+
+def _who_may_stay(identities: list[Identity]) -> list[bool]:
+    return [may_stay(identity) for identity in identities]
 
 
 class _Process:

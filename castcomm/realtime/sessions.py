@@ -66,8 +66,8 @@ def changed_heads(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]
 def revoke(user_id: UUID | str, *, credential: str | None = None) -> None:
     """Close the person's sockets in every process with 4403, or only those that came with ``credential``.
 
-    Best effort through Redis; a socket that is missed is closed at a later heartbeat, when the
-    organization resolver no longer knows its person.
+    Best effort through Redis; a socket that is missed is closed within WS_RECHECK_SECONDS or little more, when its
+    session or membership is looked at again.
     """
     hub.publish(control_topic(user_id), {"event": REVOKE_EVENT, "credential": credential})
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.account.signals import password_changed, password_reset, password_set
 from allauth.core.context import request_context
 from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client, RequestFactory
 
@@ -19,6 +21,9 @@ from accounts.models import Membership, Organization, User
 from accounts.realtime import identify_access_token, resolve_organization
 from accounts.services.users import announce_registration, register_user
 from castcomm.common import events
+from castcomm.realtime import sessions
+from castcomm.realtime.auth import may_stay, session_credential
+from castcomm.realtime.tickets import redeem_ticket
 
 PASSWORD = "a-long-enough-one"
 SIGN_UP = "/_allauth/app/v1/auth/signup"
@@ -288,3 +293,45 @@ def test_signing_up_on_the_page_remembers_the_organization(
     answer = browser.post("/accounts/signup/", {"email": "n@example.com", "password1": PASSWORD})
     assert answer.status_code == 302
     assert Membership.objects.get().organization == second
+
+
+@pytest.fixture
+def revoked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """Whose sockets are ended, and of which session."""
+    heard: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(
+        sessions, "revoke", lambda user_id, *, credential=None: heard.append((user_id, credential))
+    )
+    return heard
+
+
+@pytest.mark.parametrize("news", [password_changed, password_set, password_reset])
+def test_a_new_password_ends_the_sockets(
+    member: User, news: Any, revoked: list[tuple[Any, Any]], django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        # allauth keeps the list of sessions up to date with this signal, which needs the request.
+        request = RequestFactory().get("/")
+        request.user, request.session = member, SessionStore()
+        with request_context(request):
+            news.send(sender=User, request=request, user=member)
+    assert (member.pk, None) in revoked
+
+
+def test_a_session_that_is_ended_in_the_list_ends_its_sockets(
+    member: User, revoked: list[tuple[Any, Any]], django_capture_on_commit_callbacks: Any
+) -> None:
+    session = UserSession.objects.create(user=member, ip="127.0.0.1", session_key="k", user_agent="x")
+    with django_capture_on_commit_callbacks(execute=True):
+        session.end()
+    assert revoked == [(member.pk, session_credential("k"))]
+
+
+def test_a_ticket_of_an_access_token_ends_with_its_session(verified: User) -> None:
+    bearer = {"Authorization": f"Bearer {sign_in(verified)}"}
+    answer = Client().post("/api/v1/auth/ws-ticket", headers=bearer)
+    identity = redeem_ticket(answer.json()["ticket"])
+    assert identity is not None
+    assert may_stay(identity)
+    Client().delete("/_allauth/app/v1/auth/session", headers=bearer)
+    assert not may_stay(identity)

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client as Browser
 
-from accounts.models import Organization, User
+from accounts.models import Membership, Organization, User
 from castcomm.realtime.auth import identify_session, session_credential
+from castcomm.realtime.tickets import issue_ticket
 
 from .running import Server, open_socket, running_server
 
@@ -33,6 +35,7 @@ def site(transactional_db: None, redis_prefix: str) -> Iterator[Server]:
         application="castcomm.asgi:application",
         DJANGO_SETTINGS_MODULE="castcomm.settings",
         DATABASE_URL=database,
+        WS_RECHECK_SECONDS="1",
     ) as running:
         yield running
 
@@ -110,3 +113,53 @@ def test_a_session_ends_with_the_password_the_person_and_the_membership(
     member.save()
     assert identify_session(key, None) is None
     assert identify_session(sign_in(make_user("alone@example.com")), None) is None
+
+
+def end_session(key: str) -> None:
+    """As if the news of the sign-out had been lost: only the row is gone."""
+    Session.objects.filter(session_key=key).delete()
+
+
+def change_password(user: User) -> None:
+    user.set_password("a new and long password")
+    user.save()
+
+
+def put_out(user: User) -> None:
+    Membership.objects.filter(user=user).update(is_active=False)
+
+
+@pytest.mark.parametrize("end", ["session", "password", "membership"])
+@pytest.mark.parametrize("way", ["cookie", "ticket"])
+async def test_a_silent_socket_ends_with_what_it_came_with(
+    site: Server,
+    sign_in: Callable[[User], str],
+    member: User,
+    organization: Organization,
+    end: str,
+    way: str,
+) -> None:
+    key = await asyncio.to_thread(sign_in, member)
+    url, headers = site.url, {"Cookie": f"{settings.SESSION_COOKIE_NAME}={key}"}
+    if way == "ticket":
+        ticket = issue_ticket(member.pk, organization.pk, credential=session_credential(key), session_key=key)
+        url, headers = f"{site.url}?ticket={ticket}", {}
+    async with open_socket(url, additional_headers=headers) as client:
+        assert (await client.receive())["event"] == "auth:success"
+        await asyncio.sleep(1.5)
+        assert (await client.ask("ping"))["event"] == "pong"
+        if end == "session":
+            await asyncio.to_thread(end_session, key)
+        else:
+            await asyncio.to_thread(change_password if end == "password" else put_out, member)
+        assert await client.closed() == (4403, "revoked")
+
+
+async def test_a_ticket_ends_with_its_session(
+    site: Server, sign_in: Callable[[User], str], member: User, organization: Organization
+) -> None:
+    key = await asyncio.to_thread(sign_in, member)
+    ticket = issue_ticket(member.pk, organization.pk, session_key=key)
+    await asyncio.to_thread(end_session, key)
+    async with open_socket(f"{site.url}?ticket={ticket}") as client:
+        assert (await client.closed())[0] == 4401
