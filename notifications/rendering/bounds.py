@@ -23,7 +23,8 @@ from jinja2.visitor import NodeTransformer
 
 MAX_OUTPUT = 1_000_000  # characters, of any text made on the way too
 MAX_ITEMS = 10_000
-MAX_NODES = 50_000  # of lists and objects with all that is in them, counted as often as it would be written out
+# Of lists and objects with all that is in them, counted as often as it would be written out.
+MAX_NODES = 50_000
 MAX_RANGE = 1_000
 MAX_NUMBER = 10**12
 MAX_LOOP_DEPTH = 3
@@ -207,7 +208,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.filters = {name: filters.FILTERS[name] for name in _FILTERS.split()}
         self.filters |= {"join": _join, "replace": _replace, "round": _round, "groupby": _groupby}
         self.filters |= {"tojson": _weighed(_tojson)}
-        self.filters |= {name: _weighed(filters.FILTERS[name]) for name in ("forceescape", "string", "urlencode")}
+        self.filters |= {
+            name: _weighed(filters.FILTERS[name]) for name in ("forceescape", "string", "urlencode")
+        }
         self.filters |= {"cc_counted": _counted, "cc_concatenated": _concatenated, "cc_built": _built}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -269,7 +272,7 @@ class Bounding(NodeTransformer):
             return node
         return self._filtered(node, "cc_built")
 
-    visit_List = visit_Tuple = visit_Dict = _literal  # noqa: N815 - named by NodeTransformer
+    visit_List = visit_Tuple = visit_Dict = _literal
 
     def _filtered(self, node: Any, name: str) -> nodes.Filter:
         return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)

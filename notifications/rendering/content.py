@@ -10,6 +10,7 @@ from typing import Any
 
 from notifications.rendering.mjml import text_from_html
 from notifications.rendering.sandbox import RenderingError, render, safe_url
+from notifications.rendering.spans import jinja_spans
 from notifications.vocabulary import Channel
 
 
@@ -159,9 +160,11 @@ def _source_line(mjml: str, error: RenderingError) -> int | None:
     """The line of the MJML source that uses the variable; lines of the compiled HTML mean nothing to staff."""
     if not error.variable:
         return None
-    pattern = re.compile(r"\{[{%][^}]*\b" + re.escape(error.variable) + r"\b")
-    found = pattern.search(mjml)
-    return mjml.count("\n", 0, found.start()) + 1 if found else None
+    pattern = re.compile(r"\b" + re.escape(error.variable) + r"\b")
+    for start, end in jinja_spans(mjml):
+        if pattern.search(mjml, start, end):
+            return mjml.count("\n", 0, start) + 1
+    return None
 
 
 def _url(content: ContentFacts, context: Mapping[str, Any], literal: bool) -> str:

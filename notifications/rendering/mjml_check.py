@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from html.parser import HTMLParser
 
 from notifications.rendering.sandbox import RenderingError
+from notifications.rendering.spans import replace_jinja, tag_spans
 
-_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<!--.*?-->", re.DOTALL)
 # Elements that may stand directly in <mj-body>, and all that MJML 4 knows in it.
 _OUTER = frozenset({"mj-section", "mj-wrapper", "mj-hero"})
 _KNOWN = _OUTER | {
@@ -24,15 +23,20 @@ def check_mjml(body: str) -> None:
     That is an unknown ``mj-`` element, one that is not closed or closed twice, and text outside of any.
     """
     checker = _Checker()
-    checker.feed(_JINJA.sub(_placeholder, body))
+    source = replace_jinja(body, _placeholder, comments=True)
+    for at, end in tag_spans(source):
+        if end == -1 and (source[at + 1 : at + 2].isalpha() or source.startswith("</", at)):
+            line = source.count("\n", 0, at) + 1
+            raise RenderingError(f"Line {line}: a tag begins here and is not closed.", line=line)
+    checker.feed(source)
     checker.close()
     checker.finish()
 
 
-def _placeholder(match: re.Match[str]) -> str:
+def _placeholder(part: str) -> str:
     # Lines must go on counting right; a value in an attribute is still a value.
-    lines = "\n" * match[0].count("\n")
-    return lines if match[0].startswith(("{%", "{#", "<!--")) else "x" + lines
+    lines = "\n" * part.count("\n")
+    return lines if part.startswith(("{%", "{#", "<!--")) else "x" + lines
 
 
 class _Checker(HTMLParser):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from notifications.rendering.mjml import compile_mjml, text_from_html
+from notifications.rendering.mjml_check import check_mjml
 from notifications.rendering.sandbox import RenderingError, render
 
 
@@ -105,3 +109,49 @@ def test_the_text_part_reads_like_the_mail() -> None:
     assert "Go there (https://example.com/7)" in text
     assert "not to be seen" not in text
     assert "<" not in text
+
+
+MANY = 200_000
+HOSTILE = {
+    "open brackets": "< " * (MANY // 2),
+    "open expressions": "{{" * (MANY // 2),
+    "open statements": "{%" * (MANY // 2),
+    "open comments": "<!--" * (MANY // 4),
+    "open tags": "<a " * (MANY // 3),
+    "open quotes": '<a b="' * (MANY // 6),
+    "spaces before an address": "<a href=" + " " * MANY,
+    "addresses": '<a href="{{x}}" ' * (MANY // 16),
+    "event attributes outside of tags": " onx" * (MANY // 4),
+}
+
+
+@pytest.mark.parametrize("inside", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("job", [check_mjml, compile_mjml, text_from_html])
+def test_what_nobody_closes_takes_no_time(inside: str, job: Callable[[str], object]) -> None:
+    started = time.thread_time()
+    with contextlib.suppress(RenderingError):
+        job(section(f"<mj-text>{inside}"))
+    assert time.thread_time() - started < 3
+
+
+@pytest.mark.parametrize("tag", ["mj-section", "mj-wrapper", "b", "b><br/"])
+def test_what_is_nested_too_deep_is_refused_before_it_is_compiled(tag: str) -> None:
+    with pytest.raises(RenderingError, match="200 deep"):
+        compile_mjml(f"<{tag}>" * 20_000)
+
+
+def test_an_expression_has_an_end() -> None:
+    with pytest.raises(RenderingError, match="Line 2: an expression may have at most"):
+        compile_mjml(section("\n<mj-text>{{ " + "a" * 20_000 + " }}</mj-text>"))
+
+
+@pytest.mark.parametrize("word", ["ccjinja9x", "ccjinja0x"])
+def test_no_text_is_taken_for_one_of_ours(word: str) -> None:
+    compiled = compile_mjml(section(f"<mj-text>{word} {{{{ name }}}}</mj-text>"))
+    assert f"{word} {{{{ name }}}}" in compiled
+    assert f"{word} {{{{ name }}}}" in text_from_html(compiled)
+
+
+def test_an_event_attribute_behind_half_a_comment_is_seen() -> None:
+    with pytest.raises(RenderingError, match="event attributes"):
+        compile_mjml(section('<mj-text><a title="<!--" onclick="x" id="-->">x</a></mj-text>'))

@@ -50,14 +50,28 @@ BOMBS = {
     "an object in itself": "{% set a = {} %}" + "{% set a = {'a': a, 'b': a} %}" * 40 + "{{ a }}",
     "views of an object": "{% set a = {} %}" + "{% set a = {'a': [a.items(), a.items()]} %}" * 40 + "{{ a }}",
     "a list in itself by loops": "{% for a in [[1, 2, 3]] %}"
-    + "{% for b in [[" + "a, " * 9000 + "]] %}{{ [" + "b, " * 9000 + "] }}{% endfor %}{% endfor %}",
-    "long lists of a long list": "{% set a = [" + "x.a, " * 9000 + "] %}{% set a = [a] %}"
-    + "{% set a = a + a %}" * 13 + "{{ a }}",
+    + "{% for b in [["
+    + "a, " * 9000
+    + "]] %}{{ ["
+    + "b, " * 9000
+    + "] }}{% endfor %}{% endfor %}",
+    "long lists of a long list": "{% set a = ["
+    + "x.a, " * 9000
+    + "] %}{% set a = [a] %}"
+    + "{% set a = a + a %}" * 13
+    + "{{ a }}",
     "grouping by the group": "{% set a = [('x', ['y'])] %}" + "{% set a = a | groupby(1) %}" * 60 + "{{ a }}",
-    "lists of long texts": "{% set a = range(1000) | join('" + "a" * 900 + "') %}{{ [" + "a, " * 5000 + "] }}",
+    "lists of long texts": "{% set a = range(1000) | join('"
+    + "a" * 900
+    + "') %}{{ ["
+    + "a, " * 5000
+    + "] }}",
     "JSON of JSON": "{% set a = '\"' %}" + "{% set a = a | tojson %}" * 60 + "{{ a }}",
-    "escaping again": "{% set a = range(1000) | join('" + "&" * 900 + "') %}"
-    + "{% set a = a | forceescape %}" * 50 + "{{ a }}",
+    "escaping again": "{% set a = range(1000) | join('"
+    + "&" * 900
+    + "') %}"
+    + "{% set a = a | forceescape %}" * 50
+    + "{{ a }}",
     "powers": "{{ 9 ** 9 ** 9 }}",
     "products": "{{ 10 ** 9 * 10 ** 9 }}",
     "text times": "{{ 'a' * 1000000000 }}",
@@ -122,7 +136,8 @@ USEFUL = [
     ("{{ 'not a date' | date }} {{ order | tojson }}", 'not a date {"lines": [1, 2], "total": 3}'),
     ("{% set total = order.total %}{% if total > 2 and name is string %}yes{% endif %}", "yes"),
     ("{{ box.items }} {{ box['items'] }}", "mine mine"),
-    ("{% set a, b = 1, name %}{{ [a, b] }}{% set c = {'k': [a], name: b} %}{{ c['k'] }}{{ c.Ada }}", "[1, 'Ada'][1]Ada"),
+    ("{% set a, b = 1, name %}{{ [a, b] }}{% set c = {'k': [a], name: b} %}{{ c['k'] }}{{ c.Ada }}",
+     "[1, 'Ada'][1]Ada"),
     ("{% for k, v in [(name, 1), ('b', 2)] %}{{ k }}{{ v }}{% endfor %}{{ name in [name, 'x'] }}", "Ada1b2True"),
     ("{% for k, group in order.lines | groupby(0, default=name) %}{{ k }}{% endfor %}{{ (1, name) | string }}",
      "Ada(1, 'Ada')"),
