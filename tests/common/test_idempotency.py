@@ -5,14 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import RequestFactory
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import Organization, User
 from castcomm.common.api import idempotency
 from castcomm.common.clock import now
+from castcomm.common.errors import StillRunning
 from castcomm.common.models import IdempotentRequest
 
 MEMBERS = "/api/v1/members"
@@ -120,6 +125,75 @@ def test_many_at_once_have_one_effect(
     assert set(answers) <= {201, 409}
     assert 201 in answers
     assert User.objects.filter(email="new@example.com").count() == 1
+
+
+def _request(factory: RequestFactory) -> Request:
+    key = {"Idempotency-Key": "k"}
+    return Request(factory.post("/x", b"{}", content_type="application/json", headers=key))
+
+
+def _expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = now() + dt.timedelta(minutes=2)
+    monkeypatch.setattr(idempotency, "now", lambda: later)
+
+
+def test_who_stalled_past_the_lock_has_no_effects_beside_the_repetition(
+    organization: Organization, rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effects: list[str] = []
+
+    def act(name: str) -> Response:
+        effects.append(name)
+        return Response({"by": name})
+
+    def run(name: str) -> Response:
+        return idempotency.run_once(
+            request=_request(rf), organization_id=organization.id, actor="a", act=lambda: act(name)
+        )
+
+    claim = idempotency._claim
+
+    def stall(*args: Any) -> Any:
+        # Between the claim and the effects, this process stands still and the client repeats the request.
+        monkeypatch.setattr(idempotency, "_claim", claim)
+        claimed = claim(*args)
+        _expire(monkeypatch)
+        assert run("second").data == {"by": "second"}
+        return claimed
+
+    monkeypatch.setattr(idempotency, "_claim", stall)
+    with pytest.raises(StillRunning):
+        run("first")
+    assert effects == ["second"]
+    # The one that gave up has not removed the record of the other.
+    assert run("third")["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_effects_that_take_longer_than_the_lock_are_not_repeated(
+    organization: Organization, rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[bool] = []
+
+    def repeat() -> None:
+        try:
+            idempotency.run_once(
+                request=_request(rf), organization_id=organization.id, actor="a", act=lambda: Response({})
+            )
+        except StillRunning:
+            refused.append(True)
+        finally:
+            connection.close()
+
+    def slow() -> Response:
+        thread = threading.Thread(target=repeat)
+        thread.start()
+        thread.join(timeout=10)
+        return Response({})
+
+    monkeypatch.setattr(idempotency, "LOCK", dt.timedelta(seconds=-1))
+    idempotency.run_once(request=_request(rf), organization_id=organization.id, actor="a", act=slow)
+    assert refused == [True]
 
 
 def _fingerprint_of(client: APIClient) -> str:

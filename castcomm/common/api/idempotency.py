@@ -12,9 +12,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import IntegrityError, transaction
+import psycopg
+from django.db import IntegrityError, OperationalError, transaction
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,6 +29,14 @@ from castcomm.common.models import IdempotentRequest
 LIFETIME = dt.timedelta(hours=24)
 LOCK = dt.timedelta(seconds=60)
 MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """The record of a key, and until when it was given to this request: that tells whose it is."""
+
+    id: uuid.UUID
+    locked_until: dt.datetime
 
 
 def run_once(
@@ -42,19 +52,21 @@ def run_once(
             attr="Idempotency-Key",
         )
     fingerprint = _fingerprint(request)
-    record, stored = _claim(organization_id, actor, key, fingerprint)
+    claim, stored = _claim(organization_id, actor, key, fingerprint)
     if stored is not None:
         return stored
     try:
         # One transaction for the effects and the record of the answer: a process that dies in between
         # leaves neither, and the repeated request does the work.
         with transaction.atomic():
+            _hold(claim)
             response = act()
-            IdempotentRequest.objects.filter(id=record).update(
+            IdempotentRequest.objects.filter(id=claim.id).update(
                 status_code=response.status_code, body=_plain(response.data)
             )
     except Exception:
-        IdempotentRequest.objects.filter(id=record).delete()
+        # Not the record of someone who has taken the key over meanwhile.
+        IdempotentRequest.objects.filter(id=claim.id, locked_until=claim.locked_until).delete()
         raise
     return response
 
@@ -71,9 +83,36 @@ def _fingerprint(request: Request) -> str:
     return digest.hexdigest()
 
 
+def _hold(claim: _Claim) -> None:
+    """Keep the record locked while the effects happen; raises StillRunning when the key was taken over.
+
+    A request that stalled for longer than its lock must not have its effects beside those of its repetition.
+    """
+    if _locked(id=claim.id, locked_until=claim.locked_until) is None:
+        raise _still_running()
+
+
+def _locked(**where: Any) -> IdempotentRequest | None:
+    """The record, locked until the transaction ends; raises StillRunning when another transaction has it."""
+    try:
+        with transaction.atomic():
+            found: IdempotentRequest | None = (
+                IdempotentRequest.objects.select_for_update(nowait=True).filter(**where).first()
+            )
+    except OperationalError as error:
+        if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+            raise _still_running() from error
+        raise
+    return found
+
+
+def _still_running() -> StillRunning:
+    return StillRunning("A request with this Idempotency-Key is still running.", retry_after=1)
+
+
 def _claim(
     organization_id: uuid.UUID, actor: str, key: str, fingerprint: str
-) -> tuple[uuid.UUID, Response | None]:
+) -> tuple[_Claim, Response | None]:
     moment = now()
     identity = {"organization_id": organization_id, "actor": actor, "key": key}
     fresh = IdempotentRequest(
@@ -82,7 +121,7 @@ def _claim(
     try:
         with transaction.atomic():
             fresh.save(force_insert=True)
-        return fresh.id, None
+        return _Claim(fresh.id, fresh.locked_until), None
     except IntegrityError:
         # The key is taken. What that means is decided on the row itself, below.
         return _claim_existing(identity, fingerprint, moment)
@@ -90,31 +129,41 @@ def _claim(
 
 def _claim_existing(
     identity: dict[str, Any], fingerprint: str, moment: dt.datetime
-) -> tuple[uuid.UUID, Response | None]:
+) -> tuple[_Claim, Response | None]:
+    existing = IdempotentRequest.objects.filter(**identity).first()
+    if existing is None:
+        raise StillRunning("A request with this Idempotency-Key has just ended; send it again.")
+    seen = _Claim(existing.id, existing.locked_until)
+    if existing.created_at > moment - LIFETIME:
+        if existing.fingerprint != fingerprint:
+            raise Unprocessable(
+                "This Idempotency-Key was used with another request.",
+                attr="Idempotency-Key",
+                code="idempotency_key_reused",
+            )
+        if existing.status_code is not None:
+            answer = Response(existing.body, status=existing.status_code)
+            answer["Idempotency-Replayed"] = "true"
+            return seen, answer
+        if existing.locked_until > moment:
+            raise _still_running()
+    return _take_over(seen, fingerprint, moment), None
+
+
+def _take_over(seen: _Claim, fingerprint: str, moment: dt.datetime) -> _Claim:
+    """Take a key whose lock or lifetime has run out; raises StillRunning when somebody else is at it."""
     with transaction.atomic():
-        existing = IdempotentRequest.objects.select_for_update().filter(**identity).first()
-        if existing is None:
-            raise StillRunning("A request with this Idempotency-Key has just ended; send it again.")
-        if existing.created_at > moment - LIFETIME:
-            if existing.fingerprint != fingerprint:
-                raise Unprocessable(
-                    "This Idempotency-Key was used with another request.",
-                    attr="Idempotency-Key",
-                    code="idempotency_key_reused",
-                )
-            if existing.status_code is not None:
-                answer = Response(existing.body, status=existing.status_code)
-                answer["Idempotency-Replayed"] = "true"
-                return existing.id, answer
-            if existing.locked_until > moment:
-                raise StillRunning("A request with this Idempotency-Key is still running.", retry_after=1)
+        existing = _locked(id=seen.id, locked_until=seen.locked_until)
+        if existing is None or (existing.status_code is not None and existing.created_at > moment - LIFETIME):
+            # It was taken over, or ended after all, since it was read.
+            raise _still_running()
         existing.fingerprint = fingerprint
         existing.created_at = moment
         existing.locked_until = moment + LOCK
         existing.status_code = None
         existing.body = None
         existing.save()
-        return existing.id, None
+    return _Claim(existing.id, existing.locked_until)
 
 
 def _plain(data: Any) -> Any:
