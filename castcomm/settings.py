@@ -112,6 +112,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "castcomm.common.middleware.RefuseNul",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -380,9 +381,9 @@ EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="smtp")
 SMS_PROVIDER = env.str("SMS_PROVIDER", default="console")
 PUSH_PROVIDER = env.str("PUSH_PROVIDER", default="console")
 EMAIL_QUEUE_CONCURRENT = env.int("EMAIL_QUEUE_CONCURRENT", default=32)  # sends at once per worker process
-EMAIL_MAX_RETRIES = env.int("EMAIL_MAX_RETRIES", default=8)
+EMAIL_MAX_RETRIES = env.int("EMAIL_MAX_RETRIES", default=12)
 EMAIL_RETRY_DELAY = env.int("EMAIL_RETRY_DELAY", default=1_000)  # milliseconds, first back-off
-EMAIL_RETRY_MAX_DELAY = env.int("EMAIL_RETRY_MAX_DELAY", default=1_800_000)  # milliseconds
+EMAIL_RETRY_MAX_DELAY = env.int("EMAIL_RETRY_MAX_DELAY", default=7_200_000)  # milliseconds
 NOTIFICATION_BATCH_SIZE = env.int("NOTIFICATION_BATCH_SIZE", default=256)
 DELIVERY_LEASE = dt.timedelta(seconds=env.int("DELIVERY_LEASE_SECONDS", default=60))
 

@@ -41,6 +41,47 @@ def test_a_malformed_body_is_a_client_error(client: APIClient, body: bytes) -> N
     assert answer.json()["errors"][0]["attr"] is None
 
 
+@pytest.mark.parametrize(
+    ("body", "attr"),
+    [
+        (b'{"first_name": "x", "deep": ' + b"[" * 900 + b"]" * 900 + b"}", "deep"),
+        (b'{"deep": ' + b'{"a":' * 900 + b"1" + b"}" * 901, "deep"),
+        (b'{"deep": ' + b"[" * 64 + b"]" * 64 + b"}", "deep"),
+        (b"[" * 900 + b"]" * 900, "body"),
+    ],
+    ids=["lists", "objects", "one too many", "no object"],
+)
+def test_a_body_that_is_nested_too_deeply_names_the_field(client: APIClient, body: bytes, attr: str) -> None:
+    answer = patch(client, body)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["attr"] == attr
+    assert answer.json()["errors"][0]["code"] == "too_deep"
+
+
+def test_a_body_may_be_as_deep_as_that(client: APIClient) -> None:
+    answer = patch(client, b'{"deep": ' + b"[" * 63 + b"]" * 63 + b"}")
+    assert answer.json()["errors"][0]["code"] == "unknown_field"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/v1/members?search=a%00b",
+        "/api/v1/threads?cursor=%00",
+        "/api/v1/templates/a%00b",
+        "/accounts/signup/?organization=%00",
+        "/admin/accounts/user/?q=%00",
+        "/%00",
+    ],
+)
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_a_nul_in_an_address_is_a_client_error(client: APIClient, address: str, signed_in: bool) -> None:
+    answer = (client if signed_in else APIClient()).get(address)
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "client_error"
+    assert answer.json()["errors"][0]["detail"] == "An address holds no NUL characters."
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"7", b"null"])
 def test_a_body_that_is_no_object_is_refused(client: APIClient, body: bytes) -> None:
     answer = patch(client, body)

@@ -11,6 +11,12 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework import parsers, status
 from rest_framework.exceptions import APIException, ParseError
 
+from castcomm.common.errors import InvalidInput
+
+# Levels of lists and objects. What reads a body (serializers, conditions, PostgreSQL's jsonb) calls itself for
+# each of them, and Python allows that a thousand times.
+MAX_DEPTH = 64
+
 
 class PayloadTooLarge(APIException):
     """The body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE."""
@@ -39,6 +45,7 @@ class JSONParser(parsers.BaseParser):
             parsed = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is not valid JSON: {error}") from error
+        _check_depth(parsed)
         if b"\\u0000" in raw and _has_nul(parsed):
             raise ParseError("The body contains a NUL character.")
         return parsed
@@ -55,6 +62,28 @@ def _read(stream: IO[Any]) -> bytes:
     if len(raw) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise PayloadTooLarge
     return raw
+
+
+def _check_depth(parsed: Any) -> None:
+    """Raise InvalidInput, which names the field of the body, for what is nested deeper than MAX_DEPTH."""
+    fields = parsed.items() if isinstance(parsed, dict) else [("body", parsed)]
+    below = 1 if isinstance(parsed, dict) else 0
+    for name, value in fields:
+        if _is_deeper(value, MAX_DEPTH - below):
+            raise InvalidInput(
+                f"At most {MAX_DEPTH} levels of lists and objects.", attr=str(name), code="too_deep"
+            )
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether ``value`` has more than ``levels`` levels; without calling itself."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [one for one in layer if isinstance(one, dict | list)]
+        if not layer:
+            return False
+        layer = [item for one in layer for item in (one.values() if isinstance(one, dict) else one)]
+    return True
 
 
 def _has_nul(value: Any) -> bool:
