@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.loader import MigrationLoader
 
 PROBE_SECONDS = 2.0
+FRESH_SECONDS = 1.0  # how long an answer serves everyone who asks
 
 # Few threads: when probes hang, later ones report "busy" instead of piling up.
 _threads = concurrent.futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
@@ -36,8 +38,48 @@ class ServiceState:
         return self.status == "up"
 
 
-def probe_all() -> dict[str, ServiceState]:
-    """The state of database, migrations and Redis; returns within ``PROBE_SECONDS``, whatever they do."""
+States = dict[str, ServiceState]
+
+
+class _Shared:
+    """One look at a time for everyone who asks, and what it found for ``FRESH_SECONDS``.
+
+    Anybody may ask, also for nothing but to make work: however many do, the probes are run once a second, and
+    who asks whether the service is ready gets the same answer as soon.
+    """
+
+    def __init__(self, look: Callable[[], States]) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._current: concurrent.futures.Future[States] | None = None
+        self._ended = 0.0
+
+    def __call__(self) -> States:
+        with self._lock:
+            current = self._current
+            is_old = current is not None and current.done() and time.monotonic() - self._ended > FRESH_SECONDS
+            if current is None or is_old:
+                mine: concurrent.futures.Future[States] = concurrent.futures.Future()
+                self._current, current = mine, None
+        if current is not None:
+            return current.result()
+        try:
+            found = self._look()
+        except BaseException as error:
+            self.forget()
+            mine.set_exception(error)
+            raise
+        self._ended = time.monotonic()
+        mine.set_result(found)
+        return found
+
+    def forget(self) -> None:
+        """Look anew for whoever asks next."""
+        with self._lock:
+            self._current = None
+
+
+def _probe_all() -> States:
     probes: dict[str, Callable[[], str]] = {
         "database": _probe_database,
         "migrations": _probe_migrations,
@@ -47,6 +89,17 @@ def probe_all() -> dict[str, ServiceState]:
     running = {name: _threads.submit(_timed, probe) for name, probe in probes.items()}
     concurrent.futures.wait(running.values(), timeout=PROBE_SECONDS)
     return {name: _state_of(future, started) for name, future in running.items()}
+
+
+_shared = _Shared(_probe_all)
+
+
+def probe_all() -> States:
+    """The state of database, migrations and Redis, at most ``FRESH_SECONDS`` old.
+
+    Returns within ``PROBE_SECONDS``, whatever they do.
+    """
+    return _shared()
 
 
 def _timed(probe: Callable[[], str]) -> ServiceState:

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -22,6 +23,14 @@ def frozen_port() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         yield listener.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """No test sees what another one's probes found."""
+    health._shared.forget()
+    yield
+    health._shared.forget()
 
 
 def ask(path: str) -> tuple[int, dict[str, Any], float]:
@@ -50,6 +59,7 @@ def test_without_redis_the_process_lives_and_is_not_ready(settings: Any, frozen_
     status, said, _ = ask("/health")
     assert status == 200
     assert said["status"] == "degraded"
+    health._shared.forget()
     status, said, elapsed = ask("/health/ready")
     assert status == 503
     assert said["services"]["redis"]["status"] == "down"
@@ -115,3 +125,38 @@ def test_metrics_open_for_a_network_and_for_a_token(settings: Any) -> None:
     assert outside.get("/metrics", headers=wrong).status_code == 403
     settings.METRICS_TOKEN = ""
     assert outside.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 403
+
+
+def test_a_crowd_makes_the_probes_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def look() -> dict[str, health.ServiceState]:
+        looks.append(time.monotonic())
+        time.sleep(0.2)
+        return {"database": health.ServiceState("up", 1.0)}
+
+    shared = health._Shared(look)
+    monkeypatch.setattr(health, "_shared", shared)
+    with ThreadPoolExecutor(40) as crowd:
+        asked = [crowd.submit(ask, path) for path in ("/health", "/health/ready") * 20]
+        assert {future.result()[0] for future in asked} == {200}
+    assert len(looks) == 1
+    assert max(future.result()[2] for future in asked) < health.PROBE_SECONDS
+    shared._ended -= health.FRESH_SECONDS
+    ask("/health")
+    assert len(looks) == 2
+
+
+def test_a_look_that_fails_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: Iterator[RuntimeError | dict[str, health.ServiceState]] = iter([RuntimeError("no threads"), {}])
+
+    def look() -> dict[str, health.ServiceState]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    shared = health._Shared(look)
+    with pytest.raises(RuntimeError):
+        shared()
+    assert shared() == {}
