@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
-# Threads come and go under ASGI; a pool keeps their database connections. The settings read this.
-os.environ.setdefault("DATABASE_POOL_SIZE", "8")
+from castcomm import process
+
+# The settings, which are read below, choose by it.
+process.is_web = True
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "castcomm.settings")
 
-from channels.routing import ProtocolTypeRouter
-from django.core.asgi import get_asgi_application
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
 
 django_application = get_asgi_application()
 

@@ -15,6 +15,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from castcomm import process
 from castcomm.embedded.environment import lasting_secrets
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -146,8 +147,8 @@ TEMPLATES = [
 
 # --- PostgreSQL and Redis -----------------------------------------------------------------------------
 
-# A pool serves the threads of the web processes (asgi.py asks for one); workers keep one connection each.
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
+# Threads come and go in a web process, where a pool keeps their connections; workers keep one connection each.
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8 if process.is_web else 0)
 DATABASES = {"default": env.db("DATABASE_URL", default="postgres://localhost/castcomm")}
 DATABASES["default"].update(
     ENGINE="django.db.backends.postgresql",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 _READ = re.compile(r'(?:env\.\w+|_secret)\(\s*"([A-Z][A-Z_]+)"')
@@ -58,3 +61,25 @@ def test_the_values_of_the_example_pass_the_checks() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "size"), [("", 8), ("DATABASE_POOL_SIZE=3", 3), ("DATABASE_POOL_SIZE=0", 0)]
+)
+def test_the_web_process_has_the_pool_that_the_file_asks_for(tmp_path: Path, written: str, size: int) -> None:
+    # The settings read the .env of their own checkout, so this needs one.
+    shutil.copytree(ROOT / "castcomm", tmp_path / "castcomm", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / ".env").write_text(f"DEBUG=true\n{written}\n")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    code = "import castcomm.asgi; from django.conf import settings; print(settings.DATABASE_POOL_SIZE)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == size
