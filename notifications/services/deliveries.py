@@ -27,7 +27,10 @@ class Cancelled:
 
 
 def cancel_notification(*, organization: Organization, notification_id: uuid.UUID) -> Cancelled:
-    """Stop what has not gone out; raises NotFound, or Conflict when nothing could be stopped any more."""
+    """Stop what has not gone out; raises NotFound, or Conflict when nothing could be stopped any more.
+
+    What a worker is trying at this moment is too late; but if it fails, it is not tried again.
+    """
     with transaction.atomic():
         found = (
             Notification.objects.for_organization(organization)
@@ -37,15 +40,16 @@ def cancel_notification(*, organization: Organization, notification_id: uuid.UUI
         )
         if found is None:
             raise NotFound("There is no such notification.")
-        result = _cancel_deliveries(found)
-        if not result.stopped:
+        result, is_tried = _cancel_deliveries(found)
+        if not result.stopped and not is_tried:
             raise Conflict("Nothing of it can be stopped any more.", code="too_late")
         found.cancelled_at = current_time()
         found.save(update_fields=["cancelled_at"])
     return result
 
 
-def _cancel_deliveries(notification: Notification) -> Cancelled:
+def _cancel_deliveries(notification: Notification) -> tuple[Cancelled, bool]:
+    """What was stopped, and whether a worker has another one in its hands."""
     rows = list(notification.deliveries.select_for_update().order_by("channel"))
     waiting = [row for row in rows if row.status in CANCELLABLE]
     Delivery.objects.filter(id__in=[row.id for row in waiting]).update(
@@ -54,7 +58,8 @@ def _cancel_deliveries(notification: Notification) -> Cancelled:
     stopped = {row.id for row in waiting}
     quiet = (DeliveryStatus.SUPPRESSED, DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.DEAD)
     late = [row.channel for row in rows if row.id not in stopped and row.status not in quiet]
-    return Cancelled([row.channel for row in waiting], late)
+    is_tried = any(row.status == DeliveryStatus.SENDING for row in rows)
+    return Cancelled([row.channel for row in waiting], late), is_tried
 
 
 def cancel_request(*, organization: Organization, request_id: uuid.UUID) -> int:
@@ -70,6 +75,9 @@ def cancel_request(*, organization: Organization, request_id: uuid.UUID) -> int:
             raise NotFound("There is no such request.")
         FanoutChunk.objects.filter(request=request).delete()
         moment = current_time()
+        # In the order in which ``cancel_notification`` takes them, and each before its deliveries.
+        rows = Notification.objects.filter(request=request).order_by("id")
+        len(rows.select_for_update(no_key=True).values_list("id"))
         waiting = Delivery.objects.filter(notification__request=request, status__in=CANCELLABLE)
         stopped = waiting.update(status=DeliveryStatus.CANCELLED, reason=Reason.CANCELLED, settled_at=moment)
         # What a worker is trying at this moment is not tried again.

@@ -20,10 +20,13 @@ from notifications.services.routing import Decision, Switch, decide
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
 
 
-def explain_notification(*, notification_id: uuid.UUID, organization: Organization | None) -> dict[str, Any]:
+def explain_notification(
+    *, notification_id: uuid.UUID, organization: Organization | None, with_details: bool = True
+) -> dict[str, Any]:
     """Everything that is known of one notification, in words; raises NotFound.
 
-    Without an organization it looks in all (for the command line).
+    Without an organization it looks in all (for the command line). ``with_details`` False leaves out what providers
+    and templates said: that is for those who run the system, not for the recipient.
     """
     rows = selectors.notifications_with_ledger(organization.id if organization else None)
     found = rows.filter(id=notification_id).first()
@@ -38,11 +41,13 @@ def explain_notification(*, notification_id: uuid.UUID, organization: Organizati
         "recipient": str(found.user_id) if found.user_id else "bare address",
         "created_at": found.created_at.isoformat(),
         "cancelled_at": found.cancelled_at.isoformat() if found.cancelled_at else None,
-        "channels": [_explain_channel(channel, considered.get(channel)) for channel in Channel.values],
+        "channels": [
+            _explain_channel(channel, considered.get(channel), with_details) for channel in Channel.values
+        ],
     }
 
 
-def _explain_channel(channel: str, delivery: Delivery | None) -> dict[str, Any]:
+def _explain_channel(channel: str, delivery: Delivery | None, with_details: bool) -> dict[str, Any]:
     if delivery is None:
         return {
             "channel": channel,
@@ -55,11 +60,11 @@ def _explain_channel(channel: str, delivery: Delivery | None) -> dict[str, Any]:
         "delivery": str(delivery.id),
         "status": delivery.status,
         "reason": delivery.reason,
-        "sentence": sentence(delivery),
+        "sentence": sentence(delivery, with_details=with_details),
         "decision": delivery.decision,
         "due_at": delivery.due_at.isoformat(),
         "sent_at": delivery.sent_at.isoformat() if delivery.sent_at else None,
-        "error": delivery.error,
+        "error": delivery.error if with_details else "",
         "template_version": str(delivery.template_version) if delivery.template_version else None,
         "attempts": [
             {
@@ -68,15 +73,15 @@ def _explain_channel(channel: str, delivery: Delivery | None) -> dict[str, Any]:
                 "started_at": attempt.started_at.isoformat(),
                 "finished_at": attempt.finished_at.isoformat() if attempt.finished_at else None,
                 "outcome": attempt.outcome or "cut short",
-                "detail": attempt.detail,
-                "provider_message_id": attempt.provider_message_id,
+                "detail": attempt.detail if with_details else "",
+                "provider_message_id": attempt.provider_message_id if with_details else "",
             }
             for attempt in delivery.attempts.all()
         ],
     }
 
 
-def sentence(delivery: Delivery) -> str:
+def sentence(delivery: Delivery, *, with_details: bool = True) -> str:
     """Why the delivery is in its state, as one or two sentences."""
     decided = delivery.decision.get("reason", "")
     parts = []
@@ -96,7 +101,7 @@ def sentence(delivery: Delivery) -> str:
         parts = [_resolution(resolved)]
     if delivery.status == DeliveryStatus.PENDING and delivery.attempt_count == 0:
         parts.append("It is waiting for a worker.")
-    if delivery.error:
+    if delivery.error and with_details:
         parts.append(f"Detail: {delivery.error}")
     return " ".join(parts)
 

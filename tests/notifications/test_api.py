@@ -85,6 +85,27 @@ def test_send_and_see_what_became_of_it(
     assert (row["id"], row["data"], row["read_at"], row["priority"]) == (sent["id"], {"a": 1}, None, "normal")
 
 
+def test_what_a_provider_said_is_not_for_the_recipient(
+    send: Send,
+    staff_client: APIClient,
+    client: APIClient,
+    news: EventType,
+    member: User,
+    mail: SmtpServer,
+    drain: Any,
+) -> None:
+    mail.at["RCPT"] = "450 internal-relay-7 is full"
+    [sent] = send(member).notifications
+    drain()
+    for address in (f"{API}notifications/{sent.id}", f"{API}notifications/{sent.id}/explain"):
+        told, seen = staff_client.get(address), client.get(address)
+        assert told.content.count(b"internal-relay-7") == 3
+        assert seen.status_code == 200
+        assert b"internal-relay-7" not in seen.content
+        [channel] = [one for one in seen.json()["channels"] if one["channel"] == "email"]
+        assert (channel["status"], channel["attempts"][0]["outcome"]) == ("pending", "not_sent")
+
+
 GOOD = {"event_type": "news", "recipients": ["a@example.com"]}
 WRONG_SENDS: list[tuple[str, Any, dict[str | None, str]]] = [
     ("no recipients", {"event_type": "news"}, {"recipients": "required"}),
