@@ -13,7 +13,7 @@ class NotificationsConfig(AppConfig):
         from castcomm.common.schedules import register_schedule
         from castcomm.monitoring.checks import expect_choice
         from castcomm.realtime import sessions, topics
-        from notifications import realtime
+        from notifications import checks, realtime  # noqa: F401 - checks register themselves
         from notifications.channels.base import channels
         from notifications.channels.email import EmailChannel
         from notifications.channels.push import PushChannel
