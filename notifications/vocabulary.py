@@ -95,3 +95,4 @@ class Reason(models.TextChoices):
     AMBIGUOUS = "ambiguous", "The provider hung or broke off: it may or may not have arrived."
     WORKER_LOST = "worker_lost", "The worker died after the attempt began: it may or may not have arrived."
     RECIPIENT_INACTIVE = "recipient_inactive", "The person is no longer active in this organization."
+    ORGANIZATION_INACTIVE = "org_inactive", "The organization is not active."

@@ -85,6 +85,7 @@ class NotificationRequestAdmin(LedgerAdmin):
             RequestStatus.DONE.label: "success",
             RequestStatus.FANNING_OUT.label: "info",
             RequestStatus.CANCELLED.label: "warning",
+            RequestStatus.INCOMPLETE.label: "danger",
         },
     )
     def status_label(self, request: NotificationRequest) -> str:

@@ -13,6 +13,7 @@ class RequestStatus(models.TextChoices):
     FANNING_OUT = "fanning_out", "Being split into notifications"
     DONE = "done", "All notifications written"
     CANCELLED = "cancelled", "Cancelled"
+    INCOMPLETE = "incomplete", "Some parts could not be written"
 
 
 class NotificationRequest(TenantModel):
@@ -60,6 +61,11 @@ class FanoutChunk(BaseModel):
     position = models.PositiveIntegerField()
     recipients = models.JSONField()
     lease_until = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Failures so far. A part that has failed too often stays here, unwritten.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["request", "position"], name="fanout_chunk_once")]

@@ -163,9 +163,12 @@ def _try_again(made: Settled, tries: int, result: Result, now: dt.datetime) -> N
 
 
 def backoff(attempts: int, retry_after: float | None) -> dt.timedelta:
-    """Exponential with full jitter, never sooner than the provider's Retry-After (seconds)."""
-    ceiling = min(settings.EMAIL_RETRY_MAX_DELAY, settings.EMAIL_RETRY_DELAY * 2 ** min(attempts - 1, 30))
-    wait = random.uniform(0, ceiling / 1000)  # noqa: S311 - spreads load, guards no secret
+    """Four times as long each time, at least half of it, never sooner than the provider's Retry-After (seconds).
+
+    With the defaults the tries reach over some seven hours: a mail server may be away for a morning.
+    """
+    ceiling = min(settings.EMAIL_RETRY_MAX_DELAY, settings.EMAIL_RETRY_DELAY * 4 ** min(attempts - 1, 30))
+    wait = random.uniform(ceiling / 2000, ceiling / 1000)  # noqa: S311 - spreads load, guards no secret
     return dt.timedelta(seconds=max(wait, retry_after or 0.0))
 
 
@@ -215,6 +218,8 @@ def _compose_one(
     email, phone, first_name, last_name, locale, zone, attributes, active, suppressed = row[15:24]
     if cancelled_at is not None:
         return Settled(delivery_id, DeliveryStatus.CANCELLED, Reason.CANCELLED, attempts)
+    if not row[24]:
+        return Settled(delivery_id, DeliveryStatus.SUPPRESSED, Reason.ORGANIZATION_INACTIVE, attempts)
     if expires_at is not None and expires_at <= now:
         return Settled(delivery_id, DeliveryStatus.FAILED, Reason.EXPIRED, attempts)
     if user_id is not None and not active:

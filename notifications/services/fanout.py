@@ -2,7 +2,8 @@
 
 A chunk is locked, written and deleted in one transaction: a worker that dies leaves it to the next one, and
 nobody is notified twice. Its request is locked with it, so that one worker at a time writes an audience: a person
-named in two chunks is seen, and the last chunk knows that it is the last. A chunk that fails is tried again later.
+named in two chunks is seen, and the last chunk knows that it is the last.
+A chunk that fails is tried again later, and given up in the end.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from notifications.services.recipients import Person, Reference, load_people
 
 CHUNK = 250  # small enough that sending begins while the rest is still being written
 TRY_AGAIN = dt.timedelta(minutes=1)
+MAX_TRIES = 30
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +117,8 @@ def is_waiting() -> bool:
 
 
 def _waiting() -> QuerySet[FanoutChunk]:
-    return FanoutChunk.objects.filter(Q(lease_until=None) | Q(lease_until__lt=current_time()))
+    free = Q(lease_until=None) | Q(lease_until__lt=current_time())
+    return FanoutChunk.objects.filter(free, tries__lt=MAX_TRIES)
 
 
 def _run_next() -> bool:
@@ -127,8 +130,35 @@ def _run_next() -> bool:
         if not taken:
             raise
         log.exception("fanout.chunk_failed", chunk=str(taken[0]))
-        FanoutChunk.objects.filter(id__in=taken).update(lease_until=current_time() + TRY_AGAIN)
+        _put_off(taken[0])
         return True
+
+
+def _put_off(chunk_id: uuid.UUID) -> None:
+    """Let a chunk that failed wait; after ``MAX_TRIES`` it stays as it is, and its request says so."""
+    with transaction.atomic():
+        requests = NotificationRequest.objects.select_for_update(of=("self",), no_key=True)
+        request = requests.filter(chunks=chunk_id).first()
+        if request is None:
+            return
+        chunk = FanoutChunk.objects.get(id=chunk_id)
+        chunk.tries += 1
+        chunk.lease_until = current_time() + TRY_AGAIN
+        chunk.save(update_fields=["tries", "lease_until"])
+        if chunk.tries >= MAX_TRIES:
+            log.error(
+                "fanout.given_up", request=str(request.id), chunk=str(chunk_id), position=chunk.position
+            )
+            _finish(request)
+
+
+def _finish(request: NotificationRequest) -> None:
+    """Tell the request that it is at its end, if it is. It is locked."""
+    left = FanoutChunk.objects.filter(request=request)
+    if left.filter(tries__lt=MAX_TRIES).exists():
+        return
+    status = RequestStatus.INCOMPLETE if left.exists() else RequestStatus.DONE
+    NotificationRequest.objects.filter(id=request.id, status=RequestStatus.FANNING_OUT).update(status=status)
 
 
 def _run_one(taken: list[uuid.UUID]) -> bool:
@@ -137,7 +167,7 @@ def _run_one(taken: list[uuid.UUID]) -> bool:
         chunk = (
             _waiting()
             .select_for_update(skip_locked=True, of=("self", "request"), no_key=True)
-            .select_related("request")
+            .select_related("request__organization")
             .order_by("created_at", "position")
             .first()
         )
@@ -145,14 +175,21 @@ def _run_one(taken: list[uuid.UUID]) -> bool:
             return False
         taken.append(chunk.id)
         request = chunk.request
+        if not request.organization.is_active:
+            _drop(request)
+            return True
         if request.status == RequestStatus.FANNING_OUT:
             _write_chunk(chunk, request)
         chunk.delete()
-        if not FanoutChunk.objects.filter(request=request).exists():
-            NotificationRequest.objects.filter(id=request.id, status=RequestStatus.FANNING_OUT).update(
-                status=RequestStatus.DONE
-            )
+        _finish(request)
     return True
+
+
+def _drop(request: NotificationRequest) -> None:
+    """Nothing goes out any more for an organization that was switched off."""
+    FanoutChunk.objects.filter(request=request).delete()
+    NotificationRequest.objects.filter(id=request.id).update(status=RequestStatus.CANCELLED)
+    log.warning("fanout.dropped", request=str(request.id), organization=str(request.organization_id))
 
 
 def _write_chunk(chunk: FanoutChunk, request: NotificationRequest) -> None:

@@ -19,6 +19,7 @@ WITH due AS (
          row_number() OVER (PARTITION BY n.organization_id, n.user_id ORDER BY n.id) AS position,
          count(*) OVER (PARTITION BY n.organization_id, n.user_id) AS many
     FROM notifications_delivery d JOIN notifications_notification n ON n.id = d.notification_id
+    JOIN accounts_organization o ON o.id = n.organization_id AND o.is_active
    WHERE d.id = ANY(%s) AND d.lease_token = %s AND n.cancelled_at IS NULL AND n.inbox_seq IS NULL
      AND n.user_id IS NOT NULL AND (n.expires_at IS NULL OR n.expires_at > %s)
 ),
@@ -35,8 +36,9 @@ RETURNING n.id
 """
 
 _STATE = """
-SELECT d.id, d.attempt_count, n.id, n.cancelled_at IS NOT NULL FROM notifications_delivery d
-  JOIN notifications_notification n ON n.id = d.notification_id WHERE d.id = ANY(%s)
+SELECT d.id, d.attempt_count, n.id, n.cancelled_at IS NOT NULL, o.is_active FROM notifications_delivery d
+  JOIN notifications_notification n ON n.id = d.notification_id
+  JOIN accounts_organization o ON o.id = n.organization_id WHERE d.id = ANY(%s)
 """
 
 
@@ -46,11 +48,15 @@ def deliver(lease: Lease, delivery_ids: Sequence[uuid.UUID]) -> None:
     with transaction.atomic():
         placed = {row[0] for row in sql.run(_PLACE, (list(delivery_ids), lease.token, now, now))}
         settled = []
-        for delivery_id, attempts, notification_id, cancelled in sql.run(_STATE, (list(delivery_ids),)):
+        for delivery_id, attempts, notification_id, cancelled, active in sql.run(
+            _STATE, (list(delivery_ids),)
+        ):
             if notification_id in placed:
                 status, reason = DeliveryStatus.DELIVERED, Reason.IN_INBOX
             elif cancelled:
                 status, reason = DeliveryStatus.CANCELLED, Reason.CANCELLED
+            elif not active:
+                status, reason = DeliveryStatus.SUPPRESSED, Reason.ORGANIZATION_INACTIVE
             else:
                 status, reason = DeliveryStatus.FAILED, Reason.EXPIRED
             settled.append(Settled(delivery_id, status, reason, attempts))

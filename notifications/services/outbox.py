@@ -77,7 +77,8 @@ SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
                 WHERE s.organization_id = d.organization_id AND s.channel = d.channel
                   AND s.address_index = CASE WHEN d.address_index <> '' THEN d.address_index
                                              WHEN d.channel = 'sms' THEN u.phone_index ELSE u.email_index END
-                  AND (s.expires_at IS NULL OR s.expires_at > now()))
+                  AND (s.expires_at IS NULL OR s.expires_at > now())),
+       o.is_active
   FROM notifications_delivery d
   JOIN notifications_notification n ON n.id = d.notification_id
   JOIN notifications_notificationrequest r ON r.id = n.request_id

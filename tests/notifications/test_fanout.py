@@ -126,6 +126,38 @@ def test_a_chunk_that_fails_stops_no_other(
     assert Notification.objects.count() == 1_100 + 501
 
 
+def test_a_chunk_that_always_fails_is_given_up_and_said(
+    send: Send, news: EventType, audience: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(*audience)
+    write = ledger.write_notifications
+
+    def fail_for_one(message: Any, planned: Any) -> None:
+        if planned[0].person.user_id == audience[0].id:
+            raise RuntimeError("this chunk does not work")
+        write(message, planned)
+
+    monkeypatch.setattr(ledger, "write_notifications", fail_for_one)
+    for _ in range(fanout.MAX_TRIES):
+        assert the_request().status == "fanning_out"
+        FanoutChunk.objects.update(lease_until=None)
+        fanout.run()
+    FanoutChunk.objects.update(lease_until=None)
+    assert (the_request().status, fanout.is_waiting(), fanout.run()) == ("incomplete", False, 0)
+    assert Notification.objects.count() == 1_100 - fanout.CHUNK
+    assert FanoutChunk.objects.get().tries == fanout.MAX_TRIES
+
+
+def test_an_organization_that_was_switched_off_reaches_nobody(
+    send: Send, news: EventType, audience: list[User], organization: Organization
+) -> None:
+    send(*audience)
+    Organization.objects.filter(id=organization.id).update(is_active=False)
+    fanout.run()
+    assert (the_request().status, FanoutChunk.objects.count()) == ("cancelled", 0)
+    assert not Notification.objects.exists()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_dies_within_a_chunk_leaves_it_whole(
     send: Send, news: EventType, audience: list[User], monkeypatch: pytest.MonkeyPatch
