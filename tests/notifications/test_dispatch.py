@@ -8,18 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.db import connection
 from django.db.models import F
 
 from accounts.models import Membership, Organization, User
 from castcomm.common.clock import now
-from castcomm.common.errors import Conflict, NotFound
-from castcomm.common.ids import new_id
+from castcomm.common.errors import Conflict
+from notifications.checks import check_carriers
 from notifications.models import Delivery, DeliveryAttempt, EventType, Notification, Suppression
 from notifications.services import dispatch, doorbell, outbox
 from notifications.services.deliveries import (
-    cancel_notification,
-    cancel_request,
     requeue,
     resolve_unknown,
     retry_notification,
@@ -153,11 +152,16 @@ def test_a_dead_letter_gets_fresh_attempts(
 
 def test_the_pause_grows_is_spread_and_heeds_the_provider(settings: Any) -> None:
     settings.EMAIL_RETRY_DELAY, settings.EMAIL_RETRY_MAX_DELAY = 1_000, 60_000
-    for attempt, ceiling in ((1, 2), (2, 4), (3, 8), (10, 60), (10_000, 60)):
+    for attempt, ceiling in ((1, 1), (2, 4), (3, 16), (10, 60), (10_000, 60)):
         pauses = [backoff(attempt, None).total_seconds() for _ in range(50)]
-        assert max(pauses) <= ceiling
+        assert ceiling / 2 <= min(pauses) <= max(pauses) <= ceiling
         assert len(set(pauses)) > 10
     assert backoff(1, 120.0) == dt.timedelta(seconds=120)
+
+
+def test_a_mail_server_may_be_away_for_hours(settings: Any) -> None:
+    tries = range(1, settings.EMAIL_MAX_RETRIES)
+    assert sum((backoff(attempt, None) for attempt in tries), dt.timedelta()) > dt.timedelta(hours=4)
 
 
 def test_what_expired_is_not_sent(
@@ -386,52 +390,21 @@ def test_the_sweep_takes_back_and_rings(
     assert sorted(rung) == [("email", 0), ("email", 2)]
 
 
-def test_cancel_before_it_goes(
-    send: Send, news: EventType, member: User, organization: Organization, mail: SmtpServer, drain: Drain
-) -> None:
-    [sent] = send(member).notifications
-    result = cancel_notification(organization=organization, notification_id=sent.id)
-    assert (result.stopped, result.too_late) == (["email"], ["in_app"])
-    drain()
-    assert mail.arrived == []
-    assert states()["email"] == ("cancelled", "cancelled")
-    with pytest.raises(Conflict):
-        cancel_notification(organization=organization, notification_id=sent.id)
-
-
-def test_cancel_after_it_went(
-    send: Send, news: EventType, member: User, organization: Organization, mail: SmtpServer, drain: Drain
-) -> None:
-    [sent] = send(member).notifications
-    drain()
-    with pytest.raises(Conflict) as caught:
-        cancel_notification(organization=organization, notification_id=sent.id)
-    assert caught.value.code == "too_late"
-    with pytest.raises(NotFound):
-        cancel_notification(organization=organization, notification_id=new_id())
-
-
-def test_cancel_a_whole_request(
-    send: Send,
-    news: EventType,
-    member: User,
+def test_an_organization_that_was_switched_off_sends_nothing(
+    send: Send, news: EventType, member: User, mail: SmtpServer, drain: Drain, due_now: Any,
     organization: Organization,
-    mail: SmtpServer,
-    drain: Drain,
-    due_now: Any,
-) -> None:
-    """What is being tried at this moment may arrive, and is not tried again."""
-    mail.at["RCPT"] = "450 Later"
-    result = send(member, "a@example.com", "b@example.com")
-    lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=1)
-    assert cancel_request(organization=organization, request_id=result.request_id) == 2
-    retrying = outbox.Settled(
-        claimed[0], dispatch.DeliveryStatus.PENDING, dispatch.Reason.RETRYING, 1, due_at=now()
-    )
-    outbox.settle(lease, [retrying], provider="smtp", now=now())
+) -> None:  # fmt: skip
+    send(member)
+    later = send(member, scheduled_for=now() + dt.timedelta(hours=1)).notifications[0]
+    type(organization).objects.filter(id=organization.id).update(is_active=False)
     due_now()
     drain()
-    assert set(Delivery.objects.filter(channel="email").values_list("status", flat=True)) == {"cancelled"}
+    drain("in_app")
+    assert mail.arrived == []
+    off = ("suppressed", "org_inactive")
+    assert states(notification=later.id) == {"email": off, "in_app": off}
+    assert Delivery.objects.filter(channel="email", reason="org_inactive").count() == 2
+    assert Notification.objects.get(id=later.id).inbox_seq is None
 
 
 def test_staff_say_what_became_of_the_unknown(
@@ -479,9 +452,27 @@ def test_a_deferred_inbox_row_that_was_cancelled_or_expired_does_not(
     assert not Notification.objects.exclude(inbox_seq=None).exists()
 
 
-def test_sms_and_push_go_through_their_providers(
-    send: Send, make_event_type: Any, make_user: Any, organization: Organization, drain: Drain
+def test_without_a_provider_nothing_counts_as_sent(
+    send: Send, make_event_type: Any, drain: Drain, settings: Any
 ) -> None:
+    assert not settings.DEBUG
+    make_event_type("text", channels=["sms"])
+    send({"phone": "+12025550124"}, event_type="text")
+    drain("sms")
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason, delivery.error) == (
+        "failed", "refused", "No SMS provider is configured.",
+    )  # fmt: skip
+    told = {one.id for one in run_checks(include_deployment_checks=True)}
+    assert {"castcomm.W023", "castcomm.W024"} <= told
+    settings.SMS_PROVIDER = settings.PUSH_PROVIDER = "example"
+    assert check_carriers(None) == []
+
+
+def test_sms_and_push_go_through_their_providers(
+    send: Send, make_event_type: Any, make_user: Any, organization: Organization, drain: Drain, settings: Any
+) -> None:
+    settings.DEBUG = True
     make_event_type("text", channels=["sms"])
     person = make_user(organization=organization, phone="+12025550123")
     send(person, {"phone": "+12025550124"}, event_type="text")
