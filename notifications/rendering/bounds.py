@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import operator
 import time
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from contextvars import ContextVar
@@ -247,7 +248,7 @@ def _sum(left: Any, right: Any) -> Any:
         raise SecurityError("+ works on two numbers, two texts or two lists")
     if len(left) + len(right) > most:
         raise SecurityError("the result of + is too large")
-    made = left + right
+    made: Any = operator.add(left, right)
     if kind is list:
         _weigh(made)
     return made

@@ -65,7 +65,7 @@ def _date(value: Any, form: str = "%Y-%m-%d") -> str:
         try:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
-            return value
+            return str(value)
     return str(value.strftime(form[:100])) if isinstance(value, dt.date) else str(value)
 
 
