@@ -39,7 +39,8 @@ _RECORD = "\x1e"  # ASCII's record separator, between what two commands say
 _MANAGE = f"""
 import json, runpy, sys
 for words in json.loads(sys.argv[1]):
-    print({_RECORD!r}, end="", flush=True)
+    for stream in (sys.stdout, sys.stderr):
+        print({_RECORD!r}, end="", flush=True, file=stream)
     sys.argv = ["manage.py", *words]
     runpy.run_path("manage.py", run_name="__main__")
 """
@@ -132,25 +133,31 @@ class _Run:
         self.sign_in = self._manage(["migrate", "--no-input"], ["demo"])[-1].strip()
 
     def _manage(self, *commands: list[str]) -> list[str]:
-        """What each management command said. Raises EmbeddedError with the words of the one that fails."""
-        log = self.places.logs / "manage.log"
-        with log.open("w+b") as output:
+        """What each management command answered. Raises EmbeddedError with the words of the one that fails.
+
+        Log lines and warnings go to standard error and are no part of an answer.
+        """
+        answers, log = self.places.logs / "manage-answers.log", self.places.logs / "manage.log"
+        with answers.open("wb") as output, log.open("wb") as lines:
             child = subprocess.Popen(
                 [sys.executable, "-c", _MANAGE, json.dumps(commands)],
                 cwd=self.places.checkout,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=lines,
                 start_new_session=True,
                 preexec_fn=process.dies_with_parent(),  # noqa: PLW1509
             )
             status = self.watch.wait_for(child)
-        said = log.read_text(errors="replace").split(_RECORD)[1:]
+        said, complained = (file.read_text(errors="replace").split(_RECORD)[1:] for file in (answers, log))
         if status != 0:
             command = " ".join(commands[max(len(said) - 1, 0)])
-            last = said[-1].strip() if said else "It said nothing."
-            raise EmbeddedError(f"{last}\n\nmanage.py {command} failed; all it said is in {log}.")
+            last = "\n".join(words for part in (said, complained) if (words := "".join(part[-1:]).strip()))
+            raise EmbeddedError(
+                f"{last or 'It said nothing.'}\n\nmanage.py {command} failed; all it said is in {log} "
+                f"and {answers.name}."
+            )
         return said
 
     def _serve(self) -> int:

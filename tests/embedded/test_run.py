@@ -134,3 +134,15 @@ def test_arguments_of_the_tests_and_of_manage_are_passed_on(miniature: Miniature
     (miniature.folder / "manage.py").write_text("import sys\nprint(sys.argv[1:])\n")
     answer = miniature.call("manage", "-k", "--help", DATABASE_URL="postgres://db/x", REDIS_URL="redis://r")
     assert answer.stdout == "['-k', '--help']\n"
+
+
+def test_log_lines_of_the_demo_are_not_announced(miniature: Miniature) -> None:
+    (miniature.folder / "manage.py").write_text(
+        "import sys\nprint('Sign in as somebody', sys.argv[1])\nprint('a line of the log', file=sys.stderr)\n"
+    )
+    child, said = miniature.start_and_wait()
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=40)
+    assert "Sign in as somebody demo" in said
+    assert "a line of the log" not in said
+    assert (miniature.folder / "var/log/manage.log").read_text().count("a line of the log") == 2
