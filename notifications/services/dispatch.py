@@ -30,8 +30,9 @@ from notifications.rendering.content import ContentFacts, literal_content
 from notifications.rendering.context import message_context, person_context
 from notifications.rendering.sandbox import RenderingError
 from notifications.services import doorbell, fanout, in_app, outbox
-from notifications.services.catalog import catalog_of
+from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
 from notifications.services.outbox import Lease, Settled
+from notifications.services.routing import Switch, deciding_switch
 from notifications.vocabulary import Channel, DeliveryStatus, Outcome, Priority, Reason
 
 log = structlog.get_logger(__name__)
@@ -228,6 +229,8 @@ def _compose_one(
         return Settled(delivery_id, DeliveryStatus.SUPPRESSED, Reason.SUPPRESSION, attempts)
     catalog = catalog_of(organization_id, revision=revision)
     event_type = catalog.event_types_by_id[event_type_id]
+    if row[25] and _is_switched_off(channel_key, catalog, event_type, row[26]):
+        return Settled(delivery_id, DeliveryStatus.SUPPRESSED, Reason.PREFERENCE, attempts)
     data, content = parsed
     if template_id is not None:
         template = catalog.templates_by_id.get(template_id)
@@ -271,6 +274,20 @@ def _compose_one(
             version_id=version_id,
         )
     return _Job(delivery_id, attempts, forgiven, message, version_id, event_type.duplicates_allowed)
+
+
+def _is_switched_off(channel_key: str, catalog: Catalog, kind: EventTypeFacts, personal: str | None) -> bool:
+    """Whether the person (or the organization) has turned it off while the delivery waited for its time."""
+    targets = (None, str(kind.id), str(kind.category_id))
+    own = orjson.loads(personal) if personal else []
+    switches = [Switch(scope, channel, on) for scope, target, channel, on in own if target in targets]
+    switches += [
+        Switch(one.scope, one.channel, one.enabled, False)
+        for one in catalog.switches
+        if one.target in (None, kind.id, kind.category_id)
+    ]
+    deciding = deciding_switch(switches, channel_key)
+    return deciding is not None and not deciding.enabled
 
 
 def _phone(encrypted: str | None, bare: str) -> str:

@@ -78,7 +78,12 @@ SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
                   AND s.address_index = CASE WHEN d.address_index <> '' THEN d.address_index
                                              WHEN d.channel = 'sms' THEN u.phone_index ELSE u.email_index END
                   AND (s.expires_at IS NULL OR s.expires_at > now())),
-       o.is_active
+       o.is_active,
+       d.decision->>'action' = 'defer' AND NOT r.critical,
+       CASE WHEN d.decision->>'action' = 'defer' AND NOT r.critical THEN (
+         SELECT json_agg(
+                  json_build_array(p.scope, coalesce(p.event_type_id, p.category_id), p.channel, p.enabled))::text
+           FROM notifications_preference p WHERE p.organization_id = d.organization_id AND p.user_id = n.user_id) END
   FROM notifications_delivery d
   JOIN notifications_notification n ON n.id = d.notification_id
   JOIN notifications_notificationrequest r ON r.id = n.request_id
