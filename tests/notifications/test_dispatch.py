@@ -464,7 +464,7 @@ def test_without_a_provider_nothing_counts_as_sent(
         "failed", "refused", "No SMS provider is configured.",
     )  # fmt: skip
     told = {one.id for one in run_checks(include_deployment_checks=True)}
-    assert {"castcomm.W023", "castcomm.W024"} <= told
+    assert {"castcomm.I023", "castcomm.I024"} <= told
     settings.SMS_PROVIDER = settings.PUSH_PROVIDER = "example"
     assert check_carriers(None) == []
 
