@@ -17,7 +17,17 @@ from servers import ROOT, machine, servers
 
 def main() -> None:
     print(f"{machine()}\n", flush=True)
-    command = [sys.executable, "-m", "pytest", "tests/faults", "-q", "-s", "-p", "no:cacheprovider", *sys.argv[1:]]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/faults",
+        "-q",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        *sys.argv[1:],
+    ]
     with servers() as environment:
         environment["DEBUG"] = "1"
         sys.exit(subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode)

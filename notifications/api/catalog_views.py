@@ -151,7 +151,9 @@ class TemplatePreviewView(TemplateView):
     def _preview_user(self, user_id: uuid.UUID | None) -> User | None:
         if user_id is None:
             return self.user
-        found = User.objects.filter(id=user_id, memberships__organization=self.organization).first()
+        found = User.objects.filter(
+            id=user_id, memberships__organization=self.organization, memberships__is_active=True
+        ).first()
         if found is None:
             raise InvalidInput("No member has this id.", attr="user", code="not_found")
         return found
