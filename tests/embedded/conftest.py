@@ -39,6 +39,10 @@ mail: exec python -m castcomm.embedded mail --smtp-port $MAIL_SMTP_PORT --http-p
 """
 
 
+def _heed_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Miniature:
     """A checkout whose processes do next to nothing, with the real servers below them."""
 
@@ -74,6 +78,8 @@ class Miniature:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # Whoever runs the tests may ignore it (nohup does); a terminal's child does not.
+            preexec_fn=_heed_hangups,
         )
         self._runs.append(child)
         return child
