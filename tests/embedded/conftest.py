@@ -79,7 +79,7 @@ class Miniature:
             text=True,
             start_new_session=True,
             # Whoever runs the tests may ignore it (nohup does); a terminal's child does not.
-            preexec_fn=_heed_hangups,
+            preexec_fn=_heed_hangups,  # noqa: PLW1509 - the tests start no threads
         )
         self._runs.append(child)
         return child
