@@ -34,7 +34,8 @@ class DefinitionField(forms.CharField):
             "rows": 30,
             "spellcheck": "false",
             "autocapitalize": "off",
-            "class": "font-mono",
+            # The theme's style sheet is built without its class for it.
+            "style": "font-family: ui-monospace, monospace",
             "style": "tab-size: 2; white-space: pre; overflow-x: auto; max-width: 100%;",
         }
     )
