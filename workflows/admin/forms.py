@@ -35,8 +35,8 @@ class DefinitionField(forms.CharField):
             "spellcheck": "false",
             "autocapitalize": "off",
             # The theme's style sheet is built without its class for it.
-            "style": "font-family: ui-monospace, monospace",
-            "style": "tab-size: 2; white-space: pre; overflow-x: auto; max-width: 100%;",
+            "style": "font-family: ui-monospace, monospace; tab-size: 2; white-space: pre; "
+            "overflow-x: auto; max-width: 100%;",
         }
     )
 
