@@ -214,19 +214,12 @@ def _compose_one(
     now: dt.datetime,
 ) -> _Job | Settled:
     """The message for one delivery, or why there is none."""
-    delivery_id, attempts, forgiven, address, notification_id, user_id, expires_at, cancelled_at = row[:8]
+    delivery_id, attempts, forgiven, address, notification_id, user_id = row[:6]
     organization_id, event_type_id, template_id, org_name, org_locale, revision = row[9:15]
-    email, phone, first_name, last_name, locale, zone, attributes, active, suppressed = row[15:24]
-    if cancelled_at is not None:
-        return Settled(delivery_id, DeliveryStatus.CANCELLED, Reason.CANCELLED, attempts)
-    if not row[24]:
-        return Settled(delivery_id, DeliveryStatus.SUPPRESSED, Reason.ORGANIZATION_INACTIVE, attempts)
-    if expires_at is not None and expires_at <= now:
-        return Settled(delivery_id, DeliveryStatus.FAILED, Reason.EXPIRED, attempts)
-    if user_id is not None and not active:
-        return Settled(delivery_id, DeliveryStatus.SUPPRESSED, Reason.RECIPIENT_INACTIVE, attempts)
-    if suppressed:
-        return Settled(delivery_id, DeliveryStatus.SUPPRESSED, Reason.SUPPRESSION, attempts)
+    email, phone, first_name, last_name, locale, zone, attributes = row[15:22]
+    refusal = _refusal(row, now)
+    if refusal is not None:
+        return Settled(delivery_id, *refusal, attempts)
     catalog = catalog_of(organization_id, revision=revision)
     event_type = catalog.event_types_by_id[event_type_id]
     if row[25] and _is_switched_off(channel_key, catalog, event_type, row[26]):
@@ -274,6 +267,23 @@ def _compose_one(
             version_id=version_id,
         )
     return _Job(delivery_id, attempts, forgiven, message, version_id, event_type.duplicates_allowed)
+
+
+def _refusal(row: tuple[Any, ...], now: dt.datetime) -> tuple[DeliveryStatus, Reason] | None:
+    """What has come to pass since the call that keeps this delivery (a row of ``outbox.details``) from going out."""
+    user_id, expires_at, cancelled_at = row[5:8]
+    active, suppressed, organization_active = row[22:25]
+    if cancelled_at is not None:
+        return DeliveryStatus.CANCELLED, Reason.CANCELLED
+    if not organization_active:
+        return DeliveryStatus.SUPPRESSED, Reason.ORGANIZATION_INACTIVE
+    if expires_at is not None and expires_at <= now:
+        return DeliveryStatus.FAILED, Reason.EXPIRED
+    if user_id is not None and not active:
+        return DeliveryStatus.SUPPRESSED, Reason.RECIPIENT_INACTIVE
+    if suppressed:
+        return DeliveryStatus.SUPPRESSED, Reason.SUPPRESSION
+    return None
 
 
 def _is_switched_off(channel_key: str, catalog: Catalog, kind: EventTypeFacts, personal: str | None) -> bool:
