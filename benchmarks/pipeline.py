@@ -20,11 +20,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_peers.mail import FIRST
 from servers import child, end, free_port, machine, servers, table, with_database
 
 HERE = Path(__file__).resolve().parent
 PYTHON = sys.executable
 PATIENCE = 60.0  # seconds for one run
+WARM_UP = (
+    600  # mails before the clock starts: enough for every worker process of every side to have sent some
+)
 
 
 class Sink:
@@ -151,14 +155,13 @@ def measure(who: str, count: int, delay: int, environment: dict[str, str], log: 
     try:
         environment = {**environment, "SMTP_PORT": str(sink.port), "SMTP_HOST": "127.0.0.1"}
         with workers(environment, log) as worker:
-            warm = 50
             subprocess.run(
-                [PYTHON, "-m", module, verb, str(warm)],
+                [PYTHON, "-m", module, verb, str(WARM_UP)],
                 env=environment,
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
-            sink.wait_for(warm, [worker])
+            sink.wait_for(WARM_UP + FIRST, [worker])
             sink.ask("reset")
             told = subprocess.run(
                 [PYTHON, "-m", module, verb, str(count)],
@@ -168,7 +171,7 @@ def measure(who: str, count: int, delay: int, environment: dict[str, str], log: 
                 text=True,
             )
             started, enqueue = map(float, told.stdout.split()[-2:])
-            mails, distinct, last = sink.wait_for(count, [worker])
+            mails, distinct, last = sink.wait_for(count + FIRST, [worker])
             return Run(
                 who, count, delay, enqueue, last - started, mails - distinct, largest_child(worker.pid)
             )

@@ -29,6 +29,7 @@ def servers() -> Iterator[dict[str, str]]:
     base = dict(os.environ)
     base.setdefault("SECRET_KEY", "benchmark-only-" + "x" * 40)
     base.setdefault("FIELD_ENCRYPTION_KEYS", "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=")
+    base.pop("PYTHONDONTWRITEBYTECODE", None)  # or every lazy import of a run compiles its module anew
     base["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
     if "DATABASE_URL" in base and "REDIS_URL" in base:
         yield base

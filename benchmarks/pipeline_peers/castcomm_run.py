@@ -7,6 +7,7 @@ seconds it took.
 import os
 import sys
 import time
+from uuid import UUID
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "castcomm.settings")
 
@@ -19,7 +20,7 @@ from castcomm.common.crypto import blind_index  # noqa: E402
 from notifications.models import Category, EventType, Preference, Template, TemplateContent  # noqa: E402
 from notifications.services.sending import send_notification  # noqa: E402
 from notifications.services.templates import draft_of, publish_template  # noqa: E402
-from pipeline_peers.mail import HTML, SUBJECT, TEXT  # noqa: E402
+from pipeline_peers.mail import HTML, SUBJECT, TEXT, settle_in  # noqa: E402
 
 NAMES = ("name", "number")
 
@@ -69,27 +70,36 @@ def prepare(count: int) -> None:
     )
 
 
+def recipients(org: Organization, count: int) -> list[UUID]:
+    """The ids of ``count`` people, after a first notification to one of them."""
+    found = User.objects.filter(email__startswith="person").order_by("id").values_list("id", flat=True)
+    people = list(found[:count])
+    send(org, people[0], -1)
+    settle_in()
+    return people
+
+
+def send(org: Organization, user_id: UUID, number: int) -> None:
+    send_notification(
+        organization=org,
+        event_type="bench",
+        recipients=[user_id],
+        data={"name": f"Person {number}", "number": number},
+    )
+
+
 def single(count: int) -> None:
     org = organization()
-    people = list(
-        User.objects.filter(email__startswith="person").order_by("id").values_list("id", flat=True)[:count]
-    )
+    people = recipients(org, count)
     started = time.monotonic()
     for number, user_id in enumerate(people):
-        send_notification(
-            organization=org,
-            event_type="bench",
-            recipients=[user_id],
-            data={"name": f"Person {number}", "number": number},
-        )
+        send(org, user_id, number)
     print(started, time.monotonic() - started)
 
 
 def bulk(count: int) -> None:
     org = organization()
-    people = list(
-        User.objects.filter(email__startswith="person").order_by("id").values_list("id", flat=True)[:count]
-    )
+    people = recipients(org, count)
     started = time.monotonic()
     send_notification(
         organization=org, event_type="bench", recipients=people, data={"name": "all", "number": 1}

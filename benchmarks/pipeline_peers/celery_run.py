@@ -4,9 +4,12 @@ import sys
 import time
 
 from pipeline_peers.celery_mail import send
+from pipeline_peers.mail import settle_in
 
 
 def main() -> None:
+    send.delay("first@example.com", "First", -1)
+    settle_in()
     started = time.monotonic()
     for number in range(int(sys.argv[2])):
         send.delay(f"person{number}@example.com", f"Person {number}", number)

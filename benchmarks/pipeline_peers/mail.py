@@ -3,6 +3,18 @@
 The syntax is common to Jinja2 and Django templates.
 """
 
+import time
+
+FIRST = (
+    1  # mails that a producer sends before its clock starts: it stands for a service that has been running
+)
+
+
+def settle_in() -> None:
+    """Give the first mail the time to be gone."""
+    time.sleep(0.5)
+
+
 SUBJECT = "Hello {{ name }}, number {{ number }}"
 TEXT = (
     "Hello {{ name }},\n\nthis is mail number {{ number }}.\n\n"

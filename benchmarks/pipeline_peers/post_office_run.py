@@ -16,7 +16,17 @@ django.setup()
 from post_office import mail  # noqa: E402
 from post_office.models import EmailTemplate  # noqa: E402
 
-from pipeline_peers.mail import HTML, SUBJECT, TEXT  # noqa: E402
+from pipeline_peers.mail import HTML, SUBJECT, TEXT, settle_in  # noqa: E402
+
+
+def enqueue(template: EmailTemplate, number: int) -> None:
+    mail.send(
+        f"person{number}@example.com",
+        "bench@example.com",
+        template=template,
+        context={"name": f"Person {number}", "number": number},
+        headers={"X-Benchmark-Id": str(number)},
+    )
 
 
 def main() -> None:
@@ -24,15 +34,11 @@ def main() -> None:
     template, _ = EmailTemplate.objects.get_or_create(
         name="bench", defaults={"subject": SUBJECT, "content": TEXT, "html_content": HTML}
     )
+    enqueue(template, -1)
+    settle_in()
     started = time.monotonic()
     for number in range(count):
-        mail.send(
-            f"person{number}@example.com",
-            "bench@example.com",
-            template=template,
-            context={"name": f"Person {number}", "number": number},
-            headers={"X-Benchmark-Id": str(number)},
-        )
+        enqueue(template, number)
     print(started, time.monotonic() - started)
 
 
