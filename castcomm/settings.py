@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -380,9 +381,18 @@ EMAIL_HOST, EMAIL_PORT = SMTP_HOST, SMTP_PORT
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = SMTP_USER, SMTP_PASSWORD
 EMAIL_USE_SSL, EMAIL_USE_TLS = SMTP_SECURE, bool(SMTP_PASSWORD) and not SMTP_SECURE
 EMAIL_TIMEOUT = SMTP_TIMEOUT
-EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="smtp")
-SMS_PROVIDER = env.str("SMS_PROVIDER", default="console")
-PUSH_PROVIDER = env.str("PUSH_PROVIDER", default="console")
+# Which provider is tried first; the other configured ones follow. Empty: those that are configured, in alphabetical
+# order; for mail SMTP when none is.
+EMAIL_PRIMARY_PROVIDER = env.str("EMAIL_PRIMARY_PROVIDER", default="")
+EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="")
+SMS_PROVIDER = env.str("SMS_PROVIDER", default="")
+PUSH_PROVIDER = env.str("PUSH_PROVIDER", default="")
+# The variables of each provider's account are named by its class (notifications/providers), and looked up here.
+PROVIDER_ENVIRONMENT: Mapping[str, str] = env.ENVIRON
+# Mails per account of the environment; 0 means no limit.
+EMAIL_RATE_LIMIT_MINUTE = env.int("EMAIL_RATE_LIMIT_MINUTE", default=0)
+EMAIL_RATE_LIMIT_HOUR = env.int("EMAIL_RATE_LIMIT_HOUR", default=0)
+EMAIL_RATE_LIMIT_DAY = env.int("EMAIL_RATE_LIMIT_DAY", default=0)
 EMAIL_QUEUE_CONCURRENT = env.int("EMAIL_QUEUE_CONCURRENT", default=32)  # sends at once per worker process
 EMAIL_MAX_RETRIES = env.int("EMAIL_MAX_RETRIES", default=12)
 EMAIL_RETRY_DELAY = env.int("EMAIL_RETRY_DELAY", default=1_000)  # milliseconds, first back-off

@@ -22,11 +22,13 @@ class NotificationsConfig(AppConfig):
         from notifications.providers import console  # noqa: F401 - registers itself
         from notifications.providers.base import email_providers, push_providers, sms_providers
         from notifications.providers.email import smtp  # noqa: F401 - registers itself
-        from notifications.services import catalog
+        from notifications.services import catalog, provider_accounts
 
         expect_choice("EMAIL_PROVIDER", email_providers.keys, number="E020")
+        expect_choice("EMAIL_PRIMARY_PROVIDER", email_providers.keys, number="E019")
         expect_choice("SMS_PROVIDER", sms_providers.keys, number="E021")
         expect_choice("PUSH_PROVIDER", push_providers.keys, number="E022")
+        provider_accounts.watch_rows()
         for channel in (EmailChannel(), SmsChannel(), PushChannel()):
             channels.register(channel.key, channel)
 

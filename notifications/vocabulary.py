@@ -69,6 +69,30 @@ class Outcome(models.TextChoices):
     PERMANENT = "permanent", "Refused for good"
 
 
+class ReceiptKind(models.TextChoices):
+    """What a provider, or our own tracking, can report about a message after it was sent."""
+
+    ACCEPTED = "accepted", "Accepted"
+    DEFERRED = "deferred", "Delayed by the receiving side"
+    DELIVERED = "delivered", "Delivered"
+    OPENED = "opened", "Opened"
+    CLICKED = "clicked", "Clicked"
+    BOUNCED = "bounced", "Bounced for good"
+    SOFT_BOUNCED = "soft_bounced", "Bounced for now"
+    COMPLAINED = "complained", "Reported as spam"
+    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+    FAILED = "failed", "Failed at the provider"
+
+
+class SuppressionReason(models.TextChoices):
+    """Why nothing is sent to an address any more."""
+
+    BOUNCE = "bounce", "Hard bounce"
+    COMPLAINT = "complaint", "Complaint"
+    UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
+    MANUAL = "manual", "Added by staff"
+
+
 class Reason(models.TextChoices):
     """Why a channel was or was not used: the codes that *explain* turns into sentences."""
 
@@ -94,5 +118,20 @@ class Reason(models.TextChoices):
     EXHAUSTED = "exhausted", "It was tried as often as allowed."
     AMBIGUOUS = "ambiguous", "The provider hung or broke off: it may or may not have arrived."
     WORKER_LOST = "worker_lost", "The worker died after the attempt began: it may or may not have arrived."
+    FAILOVER = "failover", "The provider refused it; the next one is tried."
+    SAME_PROVIDER = (
+        "same_provider",
+        "The provider broke off: it is asked again, with the same idempotency key.",
+    )
+    RATE_LIMITED = "rate_limited", "A limit per minute, hour or day was reached: it waits."
+    BREAKER_OPEN = "breaker_open", "No provider account works at the moment: it waits."
+    NO_PROVIDER = "no_provider", "No provider account is configured for this channel."
+    DELIVERED = "delivered", "The provider reports that it was delivered."
+    OPENED = "opened", "It was opened."
+    CLICKED = "clicked", "A link in it was clicked."
+    BOUNCED = "bounced", "The receiving side refused it."
+    COMPLAINED = "complained", "The recipient reported it as spam."
+    UNSUBSCRIBED = "unsubscribed", "The recipient unsubscribed."
+    PROVIDER_FAILED = "provider_failed", "The provider accepted it and reported later that it failed."
     RECIPIENT_INACTIVE = "recipient_inactive", "The person is no longer active in this organization."
     ORGANIZATION_INACTIVE = "org_inactive", "The organization is not active."

@@ -24,6 +24,13 @@ class Organization(BaseModel):
         default=False,
         help_text="Whoever names this organization when signing up becomes a member.",
     )
+    track_opens = models.BooleanField(default=True, help_text="Mails carry an invisible picture that tells.")
+    track_clicks = models.BooleanField(default=True, help_text="Links in mails lead over CastComm.")
+    sends_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="At most so many messages per channel; the rest waits. Empty means no limit.",
+    )
 
     class Meta:
         ordering = ["name"]

@@ -45,6 +45,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     locale = models.CharField(max_length=16, default="en")
     time_zone = models.CharField(max_length=64, default="UTC")
     attributes = models.JSONField(default=dict, blank=True)
+    allow_tracking = models.BooleanField(
+        default=True, help_text="Whether opening a mail and clicking in it may be recorded."
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField("may use the admin", default=False)
     date_joined = models.DateTimeField(default=now, editable=False)

@@ -178,7 +178,7 @@ def _choices_known() -> list[CheckMessage]:
     for setting, (number, choices) in _choices.items():
         value = getattr(settings, setting)
         known = sorted(choices())
-        if value not in known:
+        if value and value not in known:
             found.append(
                 Error(
                     f"{setting} is {value!r}, which nothing provides.",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import abc
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from castcomm.common.registry import Registry
-from notifications.providers.base import EmailMessage, Provider, PushMessage, SmsMessage
+from notifications.providers.base import EmailMessage, PushMessage, SmsMessage
 from notifications.rendering.content import ContentFacts
 
 
@@ -24,7 +23,7 @@ class Addressed:
 
 
 class Channel(abc.ABC):
-    """Makes a provider's message from a content; knows which provider carries it."""
+    """Makes a provider's message from a content."""
 
     key: str
 
@@ -33,15 +32,6 @@ class Channel(abc.ABC):
         self, target: Addressed, content: ContentFacts, context: Mapping[str, Any]
     ) -> EmailMessage | SmsMessage | PushMessage:
         """The message to send; raises RenderingError."""
-
-    @abc.abstractmethod
-    def make_provider(self) -> Provider[Any]:
-        """The configured provider, new."""
-
-    @functools.cached_property
-    def provider(self) -> Provider[Any]:
-        """The configured provider of this process."""
-        return self.make_provider()
 
 
 channels: Registry[Channel] = Registry("channel")

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from notifications.channels.base import Addressed, Channel
-from notifications.providers.base import EmailMessage, Provider, email_providers
+from notifications.providers.base import EmailMessage
 from notifications.rendering.content import ContentFacts, render_email
 
 
@@ -30,6 +30,3 @@ class EmailChannel(Channel):
             html=rendered.html,
             message_id=f"{target.delivery_id}@{sender.rsplit('@', 1)[-1]}",
         )
-
-    def make_provider(self) -> Provider[EmailMessage]:
-        return email_providers.get(settings.EMAIL_PROVIDER)()

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-
 from notifications.channels.base import Addressed, Channel
-from notifications.providers.base import Provider, PushMessage, push_providers
+from notifications.providers.base import PushMessage
 from notifications.rendering.content import ContentFacts, render_push
 
 
@@ -24,6 +22,3 @@ class PushChannel(Channel):
             body=rendered.body,
             action_url=rendered.action_url,
         )
-
-    def make_provider(self) -> Provider[PushMessage]:
-        return push_providers.get(settings.PUSH_PROVIDER)()

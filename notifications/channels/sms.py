@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-
 from notifications.channels.base import Addressed, Channel
-from notifications.providers.base import Provider, SmsMessage, sms_providers
+from notifications.providers.base import SmsMessage
 from notifications.rendering.content import ContentFacts, render_sms
 
 
@@ -17,6 +15,3 @@ class SmsChannel(Channel):
 
     def compose(self, target: Addressed, content: ContentFacts, context: Mapping[str, Any]) -> SmsMessage:
         return SmsMessage(delivery_id=target.delivery_id, to=target.phone, text=render_sms(content, context))
-
-    def make_provider(self) -> Provider[SmsMessage]:
-        return sms_providers.get(settings.SMS_PROVIDER)()

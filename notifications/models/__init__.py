@@ -5,12 +5,20 @@ from notifications.models.deliveries import Delivery, DeliveryAttempt
 from notifications.models.preferences import (
     Preference,
     PreferenceScope,
+    PushKind,
     PushSubscription,
     QuietHours,
     Suppression,
-    SuppressionReason,
+)
+from notifications.models.providers import (
+    BreakerState,
+    ProviderAccount,
+    ProviderBreaker,
+    ProviderEvent,
+    TrackedLink,
 )
 from notifications.models.requests import (
+    Attachment,
     FanoutChunk,
     Inbox,
     Notification,
@@ -24,8 +32,11 @@ from notifications.models.templates import (
     TemplateVersion,
     VersionStatus,
 )
+from notifications.vocabulary import SuppressionReason
 
 __all__ = [
+    "Attachment",
+    "BreakerState",
     "Category",
     "Delivery",
     "DeliveryAttempt",
@@ -36,6 +47,10 @@ __all__ = [
     "NotificationRequest",
     "Preference",
     "PreferenceScope",
+    "ProviderAccount",
+    "ProviderBreaker",
+    "ProviderEvent",
+    "PushKind",
     "PushSubscription",
     "QuietHours",
     "QuietHoursPolicy",
@@ -46,5 +61,6 @@ __all__ = [
     "TemplateContent",
     "TemplateKind",
     "TemplateVersion",
+    "TrackedLink",
     "VersionStatus",
 ]

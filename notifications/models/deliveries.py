@@ -52,9 +52,16 @@ class Delivery(TenantModel):
         db_index=False,
     )
     provider = models.CharField(max_length=50, blank=True)
+    account = models.CharField(
+        max_length=60, blank=True, db_default="", help_text="The provider account's key."
+    )
     provider_message_id = models.CharField(max_length=255, blank=True)
+    segments = models.PositiveSmallIntegerField(null=True, help_text="Of an SMS.")
     error = models.TextField(blank=True)
     sent_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(null=True)
+    clicked_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -74,6 +81,11 @@ class Delivery(TenantModel):
                 condition=models.Q(status__in=["failed", "dead", "unknown", "bounced", "complained"]),
                 name="delivery_trouble",
             ),
+            models.Index(
+                fields=["provider_message_id"],
+                condition=~models.Q(provider_message_id=""),
+                name="delivery_message_id",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -87,6 +99,7 @@ class DeliveryAttempt(models.Model):
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveSmallIntegerField()
     provider = models.CharField(max_length=50)
+    account = models.CharField(max_length=60, blank=True, db_default="")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=9, choices=Outcome, blank=True)

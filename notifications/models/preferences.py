@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from castcomm.common.fields import EncryptedTextField
 from castcomm.common.models import TenantModel
-from notifications.vocabulary import Channel
+from notifications.vocabulary import Channel, SuppressionReason
 
 # Stands for "none" in the unique index: PostgreSQL 14 cannot treat nulls as equal.
 NOBODY = models.Value(uuid.UUID(int=0), output_field=models.UUIDField())
@@ -95,13 +95,6 @@ class QuietHours(TenantModel):
         return f"{self.start:%H:%M}–{self.end:%H:%M}"
 
 
-class SuppressionReason(models.TextChoices):
-    BOUNCE = "bounce", "Hard bounce"
-    COMPLAINT = "complaint", "Complaint"
-    UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
-    MANUAL = "manual", "Added by staff"
-
-
 class Suppression(TenantModel):
     """An address to which nothing is sent. Found by its blind index; the address itself is encrypted."""
 
@@ -123,14 +116,20 @@ class Suppression(TenantModel):
         return f"{self.channel} {self.reason}"
 
 
+class PushKind(models.TextChoices):
+    WEB = "web", "Browser (Web Push)"
+    FCM = "fcm", "App (Firebase)"
+
+
 class PushSubscription(TenantModel):
-    """A browser or app that can be reached by push (W3C Push API: endpoint and the two keys)."""
+    """A browser (W3C Push API: endpoint and the two keys) or an app (``endpoint`` is its Firebase token)."""
 
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="push_subscriptions")
+    kind = models.CharField(max_length=3, choices=PushKind, default=PushKind.WEB)
     endpoint = EncryptedTextField()
     endpoint_index = models.CharField(max_length=32, editable=False)
-    p256dh = EncryptedTextField()
-    auth = EncryptedTextField()
+    p256dh = EncryptedTextField(blank=True)
+    auth = EncryptedTextField(blank=True)
     device_name = models.CharField(max_length=100, blank=True)
     user_agent = models.CharField(max_length=400, blank=True)
     last_used_at = models.DateTimeField(null=True)

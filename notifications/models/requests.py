@@ -33,6 +33,9 @@ class NotificationRequest(TenantModel):
     idempotency_key = models.CharField(max_length=255, blank=True)
     data = models.JSONField(default=dict)
     content = models.JSONField(null=True, help_text="Text given with the call, instead of a template.")
+    mail = models.JSONField(
+        null=True, help_text="What only a mail needs: reply_to, and whether there are attachments."
+    )
     channels = models.JSONField(null=True, help_text="Channels named by the call; null means the default.")
     priority = models.PositiveSmallIntegerField(choices=Priority)
     critical = models.BooleanField(default=False)
@@ -52,6 +55,23 @@ class NotificationRequest(TenantModel):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Attachment(BaseModel):
+    """A file that goes out with each mail of a request."""
+
+    request = models.ForeignKey(NotificationRequest, on_delete=models.CASCADE, related_name="attachments")
+    position = models.PositiveSmallIntegerField()
+    filename = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=100)
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["request", "position"], name="attachment_once")]
+
+    def __str__(self) -> str:
+        return self.filename
 
 
 class FanoutChunk(BaseModel):

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 @sms_providers.add("console")
 class ConsoleSms(Provider[SmsMessage]):
     key = "console"
+    label = "Log (development)"
 
     def send(self, message: SmsMessage) -> str:
         if not settings.DEBUG:
@@ -35,6 +36,7 @@ class ConsoleSms(Provider[SmsMessage]):
 @push_providers.add("console")
 class ConsolePush(Provider[PushMessage]):
     key = "console"
+    label = "Log (development)"
 
     def send(self, message: PushMessage) -> str:
         if not settings.DEBUG:

@@ -32,6 +32,7 @@ from notifications.rendering.sandbox import RenderingError
 from notifications.services import doorbell, fanout, in_app, outbox
 from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
 from notifications.services.outbox import Lease, Settled
+from notifications.services.provider_accounts import accounts_for, provider_of
 from notifications.services.routing import Switch, deciding_switch
 from notifications.vocabulary import Channel, DeliveryStatus, Outcome, Priority, Reason
 
@@ -45,6 +46,7 @@ class _Job:
     """One delivery on its way through a batch."""
 
     delivery_id: uuid.UUID
+    organization_id: uuid.UUID
     attempts: int
     forgiven: int
     message: Any
@@ -84,14 +86,16 @@ def send_due_batch(channel: str, priority: int) -> int:
 
 
 def _send_batch(channel_key: str, lease: Lease, claimed: list[uuid.UUID]) -> None:
-    channel = channels.get(channel_key)
-    provider = channel.provider
     jobs, refused = _compose(channel_key, claimed)
     if refused:
         outbox.settle(lease, refused, provider="", now=current_time())
-    slices = [jobs[at : at + provider.concurrency] for at in range(0, len(jobs), provider.concurrency)]
-    for part in slices:
-        _send_slice(lease, part, provider)
+    by_organization: dict[uuid.UUID, list[_Job]] = {}
+    for job in jobs:
+        by_organization.setdefault(job.organization_id, []).append(job)
+    for organization_id, theirs in by_organization.items():
+        provider = provider_of(accounts_for(channel_key, organization_id)[0])
+        for at in range(0, len(theirs), provider.concurrency):
+            _send_slice(lease, theirs[at : at + provider.concurrency], provider)
 
 
 def _send_slice(lease: Lease, jobs: list[_Job], provider: Provider[Any]) -> None:
@@ -266,7 +270,15 @@ def _compose_one(
             error=str(error),
             version_id=version_id,
         )
-    return _Job(delivery_id, attempts, forgiven, message, version_id, event_type.duplicates_allowed)
+    return _Job(
+        delivery_id,
+        organization_id,
+        attempts,
+        forgiven,
+        message,
+        version_id,
+        event_type.duplicates_allowed,
+    )
 
 
 def _refusal(row: tuple[Any, ...], now: dt.datetime) -> tuple[DeliveryStatus, Reason] | None:

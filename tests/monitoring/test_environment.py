@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from notifications.providers.base import providers_of
+
 ROOT = Path(__file__).resolve().parents[2]
 _READ = re.compile(r'(?:env\.\w+|_secret)\(\s*"([A-Z][A-Z_]+)"')
 _PAIRED = re.compile(r'env\.\w+\(f"\{_prefix\}_([A-Z_]+)"')
@@ -20,7 +22,13 @@ _LINE = re.compile(r"^#?([A-Z][A-Z_]+)=(.*)$", re.MULTILINE)
 def read_by_settings() -> set[str]:
     source = (ROOT / "castcomm/settings.py").read_text()
     paired = {f"{prefix}_{name}" for prefix in ("GOOGLE", "GITHUB") for name in _PAIRED.findall(source)}
-    return set(_READ.findall(source)) | paired
+    return set(_READ.findall(source)) | paired | named_by_providers()
+
+
+def named_by_providers() -> set[str]:
+    """A provider's class names the variables of its account; the settings pass them on."""
+    kinds = [kind for channel in ("email", "sms", "push") for _, kind in providers_of(channel).items()]
+    return {name for kind in kinds for field in kind.credentials for name in field.env}
 
 
 def in_example() -> dict[str, str]:

@@ -10,9 +10,8 @@ import pytest
 from django.test import Client, override_settings
 
 from accounts.models import Organization, User
-from notifications.channels.base import channels
 from notifications.models import Category, Delivery, EventType, Template
-from notifications.services import dispatch, doorbell
+from notifications.services import dispatch, doorbell, provider_accounts
 from notifications.services.sending import SendResult, send_notification
 from notifications.services.templates import publish_template, save_template
 from notifications.vocabulary import Priority
@@ -98,24 +97,25 @@ def send(organization: Organization) -> Callable[..., SendResult]:
 def use_server() -> Iterator[Callable[[SmtpServer], None]]:
     """Let the mail channel send to this server, over new connections."""
     overrides = []
-    channel: Any = channels.get("email")
 
     def use(server: SmtpServer, **more: Any) -> None:
         override = override_settings(SMTP_HOST="127.0.0.1", SMTP_PORT=server.port, SMTP_TIMEOUT=5.0, **more)
         override.enable()
         overrides.append(override)
-        _forget_provider(channel)
 
     yield use
-    _forget_provider(channel)
     for override in reversed(overrides):
         override.disable()
 
 
-def _forget_provider(channel: Any) -> None:
-    provider = channel.__dict__.pop("provider", None)
-    if provider is not None:
+@pytest.fixture(autouse=True)
+def _forget_providers() -> Iterator[None]:
+    """Connections and rows of one test are not the next one's."""
+    yield
+    provider_accounts.forget_rows()
+    for _, provider in provider_accounts._providers.values():
         provider.close()
+    provider_accounts._providers.clear()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from notifications.providers.base import EmailMessage
 from notifications.providers.email.mime import HeaderInjection, build, dot_stuffed
 from notifications.providers.email.smtp import SmtpProvider
+from notifications.services.provider_accounts import environment_accounts
 
 from .smtp_server import SmtpServer
 
@@ -142,7 +143,7 @@ def test_the_headers_that_tell_where_it_is_from() -> None:
 def test_over_a_real_server_every_line_arrives(mail: SmtpServer, pipelining: bool, settings: Any) -> None:
     mail.pipelining = pipelining
     texts = [".", "..\n.", ".a\n..b\n...c", "a\n.\nb", "\n.\n.\n", "é.\n.é", "x" * 2000 + "\n.", ""]
-    provider = SmtpProvider()
+    provider = SmtpProvider(environment_accounts("email")[0])
     for text in texts:
         assert provider.deliver(message(text=text)).outcome == "sent"
     provider.close()

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from notifications.providers.base import EmailMessage
 from notifications.providers.email import smtp as smtp_module
 from notifications.providers.email.smtp import SmtpProvider
+from notifications.services.provider_accounts import environment_accounts
 
 from .smtp_server import SmtpServer, smtp_server
 
@@ -37,13 +38,22 @@ def message(to: str = "to@example.com", number: int = 0, **fields: str) -> Email
     return EmailMessage(**{**given, **fields})
 
 
+class Late:
+    """The provider of the account that the settings name when it is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        made = SmtpProvider(environment_accounts("email")[0])
+        self.__dict__.update({one: getattr(made, one) for one in dir(made) if not one.startswith("__")})
+        return getattr(made, name)
+
+
 @pytest.fixture
 def provider(settings: Any) -> Iterator[SmtpProvider]:
     settings.SMTP_TIMEOUT = 1.0
     settings.SMTP_HOST = "127.0.0.1"
     smtp_module._tls.cache_clear()  # each test has its own idea of whom to trust
-    made = SmtpProvider()
-    yield made
+    made = Late()
+    yield made  # type: ignore[misc]
     made.close()
     smtp_module._tls.cache_clear()
 

@@ -24,8 +24,12 @@ class HeaderInjection(ValueError):
     """A value with a line break was about to become a header."""
 
 
-def build(message: EmailMessage) -> bytes:
-    """The whole mail with CRLF line ends, not yet dot-stuffed; raises HeaderInjection."""
+def build(message: EmailMessage, *, sender: str = "", sender_name: str = "") -> bytes:
+    """The whole mail with CRLF line ends, not yet dot-stuffed; raises HeaderInjection.
+
+    ``sender`` and ``sender_name`` stand in ``From`` instead of the message's own.
+    """
+    mailbox = _mailbox(sender_name, sender) if sender else _mailbox(message.sender_name, message.sender)
     if message.text and message.html:
         boundary = "=_" + message.delivery_id.replace("-", "")
         kind = f'multipart/alternative; boundary="{boundary}"'
@@ -43,9 +47,9 @@ def build(message: EmailMessage) -> bytes:
                 b"--\r\n",
             )
         )
-        return _headers(message, kind) + body
+        return _headers(message, mailbox, kind) + body
     single = _part("html", message.html) if message.html else _part("plain", message.text)
-    return _headers(message, None) + single
+    return _headers(message, mailbox, None) + single
 
 
 def dot_stuffed(content: bytes) -> bytes:
@@ -55,9 +59,9 @@ def dot_stuffed(content: bytes) -> bytes:
     return content + (b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
-def _headers(message: EmailMessage, kind: str | None) -> bytes:
+def _headers(message: EmailMessage, mailbox: str, kind: str | None) -> bytes:
     lines = [
-        "From: " + _mailbox(message.sender_name, message.sender),
+        "From: " + mailbox,
         "To: " + _clean(message.to),
         "Subject: " + _encoded(message.subject, len("Subject: ")),
         f"Message-ID: <{_clean(message.message_id)}>",

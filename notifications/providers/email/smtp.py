@@ -15,16 +15,20 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
 from django.conf import settings
 from django.core.mail.utils import DNS_NAME
 
 from notifications.providers.base import (
+    Account,
     Ambiguous,
+    Credential,
     EmailMessage,
+    EmailProvider,
     NotSent,
-    Provider,
     RefusedForGood,
     email_providers,
 )
@@ -36,24 +40,57 @@ _TROUBLE = (OSError, smtplib.SMTPException)
 
 
 @email_providers.add("smtp")
-class SmtpProvider(Provider[EmailMessage]):
-    """One SMTP server, as the ``SMTP_*`` settings name it."""
+class SmtpProvider(EmailProvider):
+    """One SMTP server."""
 
     key = "smtp"
+    label = "SMTP"
+    credentials = (
+        Credential(name="host", env=("SMTP_HOST",), default="localhost", label="Host"),
+        Credential(name="port", env=("SMTP_PORT",), default="587", label="Port"),
+        Credential(name="user", env=("SMTP_USER", "SMTP_USERNAME"), required=False, label="User"),
+        Credential(name="password", env=("SMTP_PASSWORD",), required=False, secret=True, label="Password"),
+        Credential(
+            name="secure",
+            env=("SMTP_SECURE",),
+            default="false",
+            choices=("true", "false"),
+            label="TLS from the first byte",
+            help="Usual on port 465. Otherwise STARTTLS is used where it is offered.",
+        ),
+        Credential(name="timeout", env=("SMTP_TIMEOUT",), default="20", label="Time-out in seconds"),
+        Credential(name="from_email", required=False, label="Sender's address"),
+        Credential(name="from_name", required=False, label="Sender's name"),
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self._server = _Server(
+            host=self.credential("host"),
+            port=int(self.credential("port")),
+            user=self.credential("user"),
+            password=self.credential("password"),
+            secure=self.credential("secure") == "true",
+            timeout=float(self.credential("timeout")),
+        )
         self.concurrency = settings.EMAIL_QUEUE_CONCURRENT
         self._idle: queue.LifoQueue[_Connection] = queue.LifoQueue()
 
+    @classmethod
+    def is_configured(cls, values: Mapping[str, str]) -> bool:
+        """Only where the environment names a host; there is a default for development."""
+        return bool(settings.PROVIDER_ENVIRONMENT.get("SMTP_HOST"))
+
     def send(self, message: EmailMessage) -> str:
+        sender, sender_name = self.sender_of(message)
         try:
-            content = dot_stuffed(build(message))
+            content = dot_stuffed(build(message, sender=sender, sender_name=sender_name))
         except HeaderInjection as error:
             raise RefusedForGood(str(error)) from error
         while True:
             connection = self._connection()
             try:
-                connection.transact(message.sender, message.to, content)
+                connection.transact(sender, message.to, content)
             except _WentStale:
                 connection.close()
                 continue  # with another one; in the end with a new one, which cannot be stale
@@ -75,7 +112,7 @@ class SmtpProvider(Provider[EmailMessage]):
             try:
                 connection = self._idle.get_nowait()
             except queue.Empty:
-                return _Connection()
+                return _Connection(self._server)
             if connection.is_fresh():
                 return connection
             connection.close()
@@ -91,15 +128,25 @@ class _WentStale(NotSent):
     """A kept connection turned out to be closed before anything of the mail was sent over it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Server:
+    host: str
+    port: int
+    user: str
+    password: str
+    secure: bool
+    timeout: float
+
+
 class _Connection:
     """A signed-in SMTP session. After an error it is ``usable`` only if the dialogue is in a known state."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: _Server) -> None:
         self.usable = True
         self._sent = 0
         self._last_used = time.monotonic()
         try:
-            self._smtp = _open()
+            self._smtp = _open(server)
         except smtplib.SMTPAuthenticationError as error:
             raise NotSent(f"Sign-in refused: {error.smtp_code} {_text(error.smtp_error)}") from error
         except smtplib.SMTPResponseException as error:
@@ -184,22 +231,22 @@ class _Connection:
         self._smtp.close()
 
 
-def _open() -> smtplib.SMTP:
-    where = (settings.SMTP_HOST, settings.SMTP_PORT, str(DNS_NAME))
+def _open(server: _Server) -> smtplib.SMTP:
+    where = (server.host, server.port, str(DNS_NAME))
     smtp: smtplib.SMTP
-    if settings.SMTP_SECURE:
-        smtp = smtplib.SMTP_SSL(*where, timeout=settings.SMTP_TIMEOUT, context=_tls())
+    if server.secure:
+        smtp = smtplib.SMTP_SSL(*where, timeout=server.timeout, context=_tls())
     else:
-        smtp = smtplib.SMTP(*where, timeout=settings.SMTP_TIMEOUT)
+        smtp = smtplib.SMTP(*where, timeout=server.timeout)
     try:
         smtp.ehlo_or_helo_if_needed()
-        if not settings.SMTP_SECURE and smtp.has_extn("starttls"):
+        if not server.secure and smtp.has_extn("starttls"):
             smtp.starttls(context=_tls())
             smtp.ehlo()
-        elif settings.SMTP_PASSWORD and not settings.SMTP_SECURE:
+        elif server.password and not server.secure:
             raise NotSent("The server offers no TLS; the password is not sent in the clear.")
-        if settings.SMTP_USER:
-            smtp.login(settings.SMTP_USER, settings.SMTP_PASSWORD)
+        if server.user:
+            smtp.login(server.user, server.password)
         if isinstance(smtp.sock, socket.socket):
             smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
