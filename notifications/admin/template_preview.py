@@ -21,6 +21,7 @@ from notifications.admin.ledger import link_to
 from notifications.admin.template_forms import current_contents
 from notifications.models import Notification, Template, TemplateKind
 from notifications.services.sending import SendResult, send_notification
+from notifications.services.sms_segments import count_segments, segments_hint
 from notifications.services.templates import Preview, preview_template
 
 SEND = "_send"
@@ -93,6 +94,8 @@ def preview_page(model_admin: Any, request: HttpRequest, object_id: Any) -> Http
         "form": form,
         "preview": preview,
         "problem": problem,
+        "segments": (counted := count_segments(preview.sms) if preview and preview.sms else None),
+        "segments_hint": segments_hint(counted) if counted else "",
         "is_layout": template.kind == TemplateKind.LAYOUT,
     }
     return TemplateResponse(request, "admin/notifications/template/preview.html", context)

@@ -18,6 +18,7 @@ from castcomm.common.errors import Conflict, InvalidInput, NotFound
 from notifications.api import serializers
 from notifications.models import Category, EventType, Template
 from notifications.services.sending import send_notification
+from notifications.services.sms_segments import count_segments
 from notifications.services.templates import preview_template, publish_template, save_template
 
 WRITE = HasScope("templates:write")
@@ -146,7 +147,8 @@ class TemplatePreviewView(TemplateView):
             data=asked.validated_data.get("data", {}),
             locale=asked.validated_data.get("locale", "en"),
         )
-        return Response(dataclasses.asdict(preview))
+        segments = dataclasses.asdict(count_segments(preview.sms)) if preview.sms else None
+        return Response({**dataclasses.asdict(preview), "sms_segments": segments})
 
     def _preview_user(self, user_id: uuid.UUID | None) -> User | None:
         if user_id is None:
