@@ -32,6 +32,15 @@ from notifications.models.templates import (
     TemplateVersion,
     VersionStatus,
 )
+from notifications.models.webhooks import (
+    DisabledReason,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookKind,
+    WebhookMessage,
+    WebhookStatus,
+)
 from notifications.vocabulary import SuppressionReason
 
 __all__ = [
@@ -40,6 +49,7 @@ __all__ = [
     "Category",
     "Delivery",
     "DeliveryAttempt",
+    "DisabledReason",
     "EventType",
     "FanoutChunk",
     "Inbox",
@@ -63,4 +73,10 @@ __all__ = [
     "TemplateVersion",
     "TrackedLink",
     "VersionStatus",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookKind",
+    "WebhookMessage",
+    "WebhookStatus",
 ]
