@@ -10,7 +10,7 @@ import abc
 import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -233,6 +233,10 @@ class Provider(abc.ABC, Generic[Sendable]):
     @abc.abstractmethod
     def send(self, message: Sendable) -> str:
         """Hand over one message and return the provider's id for it (or ""); raises ProviderRefusal."""
+
+    def deliver_in_turn(self, messages: Sequence[Sendable]) -> list[Result]:
+        """``deliver`` one after the other; a provider that gains by knowing the next message does it its own way."""
+        return [self.deliver(message) for message in messages]
 
     def deliver(self, message: Sendable) -> Result:
         """``send`` with everything that can come out of it as a Result; never raises."""

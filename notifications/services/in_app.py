@@ -60,5 +60,5 @@ def deliver(lease: Lease, delivery_ids: Sequence[uuid.UUID]) -> None:
             else:
                 status, reason = DeliveryStatus.FAILED, Reason.EXPIRED
             settled.append(Settled(delivery_id, status, reason, attempts))
-        outbox.settle(lease, settled, provider="", now=now)
+        outbox.settle(lease, settled, now=now)
         inbox.publish_on_commit(list(placed))

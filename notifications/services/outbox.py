@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -70,15 +70,15 @@ SELECT c.channel, p.priority
 _DETAILS = """
 SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
        n.expires_at, n.cancelled_at, r.id, r.organization_id, r.event_type_id, r.template_id,
-       o.name, o.locale, o.catalog_revision,
+       o.name, o.locale, o.catalog_revision, o.track_opens, o.track_clicks, o.sends_per_minute,
        u.email, u.phone, u.first_name, u.last_name, u.locale, u.time_zone, u.attributes::text,
-       u.is_active AND m.is_active,
+       coalesce(u.allow_tracking, true), u.is_active AND m.is_active,
        EXISTS (SELECT 1 FROM notifications_suppression s
                 WHERE s.organization_id = d.organization_id AND s.channel = d.channel
                   AND s.address_index = CASE WHEN d.address_index <> '' THEN d.address_index
                                              WHEN d.channel = 'sms' THEN u.phone_index ELSE u.email_index END
                   AND (s.expires_at IS NULL OR s.expires_at > now())),
-       o.is_active,
+       o.is_active, r.critical, d.reason, d.account,
        d.decision->>'action' = 'defer' AND NOT r.critical,
        CASE WHEN d.decision->>'action' = 'defer' AND NOT r.critical THEN (
          SELECT json_agg(
@@ -93,12 +93,14 @@ SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
  WHERE d.id = ANY(%s)
 """
 
-_REQUESTS = "SELECT id, data::text, content::text FROM notifications_notificationrequest WHERE id = ANY(%s)"
+_REQUESTS = """
+SELECT id, data::text, content::text, mail::text FROM notifications_notificationrequest WHERE id = ANY(%s)
+"""
 
-_START = """
+_BEGUN = """
 INSERT INTO notifications_deliveryattempt
-  (id, delivery_id, number, provider, started_at, outcome, detail, provider_message_id)
-SELECT a.id, a.delivery_id, a.number, %s, %s, '', '', ''
+  (id, delivery_id, number, provider, account, started_at, outcome, detail, provider_message_id)
+SELECT a.id, a.delivery_id, a.number, %s, %s, %s, '', '', ''
   FROM unnest(%s::uuid[], %s::uuid[], %s::smallint[]) AS a(id, delivery_id, number)
 """
 
@@ -107,11 +109,12 @@ UPDATE notifications_delivery SET lease_until = %s
  WHERE id = ANY(%s) AND status = 'sending' AND lease_token = %s RETURNING id
 """
 
-_SETTLE = """
-WITH settled AS (
+_SETTLED = """
+settled AS (
   SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::smallint[], %s::text[],
-                       %s::text[], %s::text[], %s::uuid[])
-    AS s(id, attempt_id, status, reason, due_at, attempts, outcome, error, provider_message_id, version_id)
+                       %s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::uuid[])
+    AS s(id, attempt_id, status, reason, due_at, attempts, outcome, error, provider, account, provider_message_id,
+         segments, version_id)
 ),
 attempted AS (
   UPDATE notifications_deliveryattempt a
@@ -120,7 +123,8 @@ attempted AS (
 )
 UPDATE notifications_delivery d
    SET status = s.status, reason = s.reason, due_at = coalesce(s.due_at, d.due_at), attempt_count = s.attempts,
-       error = s.error, provider = %s, provider_message_id = s.provider_message_id,
+       error = s.error, provider = s.provider, account = s.account, provider_message_id = s.provider_message_id,
+       segments = coalesce(s.segments, d.segments),
        template_version_id = coalesce(s.version_id, d.template_version_id),
        sent_at = CASE WHEN s.status = 'sent' THEN %s ELSE d.sent_at END,
        settled_at = CASE WHEN s.status = 'pending' THEN NULL ELSE %s END,
@@ -129,15 +133,26 @@ UPDATE notifications_delivery d
  WHERE d.id = s.id AND (d.lease_token = %s OR (s.attempt_id IS NOT NULL AND d.status = 'unknown'
                                                AND d.reason = 'worker_lost' AND d.attempt_count = s.attempts))
 """
+_SETTLE = "WITH " + _SETTLED
+# One trip and one commit less per slice.
+_SETTLE_AND_BEGIN = "WITH begun AS (" + _BEGUN + ")," + _SETTLED
+# An attempt that failed while the same worker goes on with the delivery: the delivery stays as it is.
+_CLOSE = """
+UPDATE notifications_deliveryattempt a SET finished_at = %s, outcome = c.outcome, detail = c.detail
+  FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS c(id, outcome, detail) WHERE a.id = c.id
+"""
 
 _RESCUE = """
 WITH lost AS (
-  SELECT d.id, d.attempt_count, t.duplicates_allowed,
-         (SELECT a.id FROM notifications_deliveryattempt a
-           WHERE a.delivery_id = d.id AND a.finished_at IS NULL LIMIT 1) AS open_attempt
+  SELECT d.id, greatest(d.attempt_count + 1, (SELECT max(a.number) FROM notifications_deliveryattempt a
+                                               WHERE a.delivery_id = d.id)) AS attempts,
+         t.duplicates_allowed, open.id AS open_attempt, open.provider, open.account,
+         coalesce(open.provider = ANY(%(idempotent)s), false) AS askable
     FROM notifications_delivery d
     JOIN notifications_notification n ON n.id = d.notification_id
     JOIN notifications_eventtype t ON t.id = n.event_type_id
+    LEFT JOIN LATERAL (SELECT a.id, a.provider, a.account FROM notifications_deliveryattempt a
+                        WHERE a.delivery_id = d.id AND a.finished_at IS NULL LIMIT 1) open ON true
    WHERE d.status = 'sending' AND d.lease_until < %(now)s
    ORDER BY d.lease_until LIMIT 1000 FOR UPDATE OF d SKIP LOCKED
 ),
@@ -146,16 +161,25 @@ closed AS (
     FROM lost WHERE a.id = lost.open_attempt
 )
 UPDATE notifications_delivery d
-   SET status = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed THEN 'unknown'
-                     WHEN lost.attempt_count + 1 - d.attempts_forgiven >= %(limit)s THEN 'dead'
+   SET status = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed AND NOT lost.askable
+                     THEN 'unknown'
+                     WHEN lost.attempts - d.attempts_forgiven >= %(limit)s
+                     THEN CASE WHEN lost.askable AND NOT lost.duplicates_allowed THEN 'unknown' ELSE 'dead' END
                      ELSE 'pending' END,
-       reason = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed THEN 'worker_lost'
-                     WHEN lost.attempt_count + 1 - d.attempts_forgiven >= %(limit)s THEN 'exhausted'
+       reason = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed AND NOT lost.askable
+                     THEN 'worker_lost'
+                     WHEN lost.attempts - d.attempts_forgiven >= %(limit)s
+                     THEN CASE WHEN lost.askable AND NOT lost.duplicates_allowed THEN 'worker_lost' ELSE 'exhausted' END
+                     WHEN lost.askable THEN 'same_provider'
+                     WHEN lost.open_attempt IS NULL AND d.account <> '' AND d.reason = 'same_provider'
+                     THEN 'same_provider'
                      WHEN lost.open_attempt IS NULL THEN d.decision->>'reason'
                      ELSE 'worker_lost' END,
-       attempt_count = lost.attempt_count + 1,
-       settled_at = CASE WHEN (lost.open_attempt IS NULL OR lost.duplicates_allowed)
-                          AND lost.attempt_count + 1 - d.attempts_forgiven < %(limit)s THEN NULL ELSE %(now)s END,
+       provider = CASE WHEN lost.askable THEN lost.provider ELSE d.provider END,
+       account = CASE WHEN lost.askable THEN lost.account ELSE d.account END,
+       attempt_count = lost.attempts,
+       settled_at = CASE WHEN (lost.open_attempt IS NULL OR lost.duplicates_allowed OR lost.askable)
+                          AND lost.attempts - d.attempts_forgiven < %(limit)s THEN NULL ELSE %(now)s END,
        lease_until = NULL, lease_token = NULL
   FROM lost WHERE d.id = lost.id
 RETURNING d.channel, d.priority, d.status
@@ -174,7 +198,10 @@ class Settled:
     due_at: dt.datetime | None = None
     outcome: Outcome | None = None
     error: str = ""
+    provider: str = ""
+    account: str = ""
     provider_message_id: str = ""
+    segments: int | None = None
     version_id: uuid.UUID | None = None
 
 
@@ -203,14 +230,61 @@ def claim(channel: str, priority: int, *, now: dt.datetime, limit: int) -> tuple
     return lease, [row[0] for row in rows]
 
 
-def details(delivery_ids: Sequence[uuid.UUID]) -> list[tuple[Any, ...]]:
-    """What is needed to send each delivery (the columns of ``_DETAILS``)."""
-    return sql.run(_DETAILS, (list(delivery_ids),))
+class Details(NamedTuple):
+    """What is needed to send one delivery; the columns of ``_DETAILS``."""
+
+    delivery_id: uuid.UUID
+    attempts: int
+    forgiven: int
+    address: str
+    notification_id: uuid.UUID
+    user_id: uuid.UUID | None
+    expires_at: dt.datetime | None
+    cancelled_at: dt.datetime | None
+    request_id: uuid.UUID
+    organization_id: uuid.UUID
+    event_type_id: uuid.UUID
+    template_id: uuid.UUID | None
+    organization_name: str
+    organization_locale: str
+    catalog_revision: int
+    track_opens: bool
+    track_clicks: bool
+    sends_per_minute: int | None
+    email: str | None
+    phone: str | None
+    first_name: str | None
+    last_name: str | None
+    locale: str | None
+    time_zone: str | None
+    attributes: str | None
+    allow_tracking: bool
+    active: bool | None
+    suppressed: bool
+    organization_active: bool
+    critical: bool
+    reason: str
+    account: str
+    ask_preferences: bool
+    preferences: str | None
 
 
-def request_texts(request_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str | None]]:
-    """Data and content of requests, each as JSON text: a request with 500 recipients is read once."""
-    return {id_: (data, content) for id_, data, content in sql.run(_REQUESTS, (list(request_ids),))}
+class RequestTexts(NamedTuple):
+    """What all deliveries of a request share, each as JSON text."""
+
+    data: str
+    content: str | None
+    mail: str | None
+
+
+def details(delivery_ids: Sequence[uuid.UUID]) -> list[Details]:
+    """What is needed to send each delivery."""
+    return [Details._make(row) for row in sql.run(_DETAILS, (list(delivery_ids),))]
+
+
+def request_texts(request_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RequestTexts]:
+    """What is common to each request: with 500 recipients it is read once."""
+    return {row[0]: RequestTexts._make(row[1:]) for row in sql.run(_REQUESTS, (list(request_ids),))}
 
 
 def due_pairs(channels: Sequence[str], *, now: dt.datetime) -> list[tuple[str, int]]:
@@ -218,13 +292,25 @@ def due_pairs(channels: Sequence[str], *, now: dt.datetime) -> list[tuple[str, i
     return [(row[0], row[1]) for row in sql.run(_DUE, (list(channels), now))]
 
 
-def start(
-    delivery_ids: Sequence[uuid.UUID], numbers: Sequence[int], *, provider: str, now: dt.datetime
-) -> list[uuid.UUID]:
+@dataclass(slots=True)
+class Beginning:
+    """The attempts of one slice, all through one account; ``numbers`` count from 1 per delivery."""
+
+    delivery_ids: list[uuid.UUID]
+    numbers: list[int]
+    provider: str
+    account: str = ""
+    ids: list[uuid.UUID] = field(default_factory=list)
+
+    def params(self, now: dt.datetime) -> tuple[Any, ...]:
+        self.ids = [new_id() for _ in self.delivery_ids]
+        return self.provider, self.account, now, self.ids, self.delivery_ids, self.numbers
+
+
+def start(beginning: Beginning, *, now: dt.datetime) -> list[uuid.UUID]:
     """Write down that these attempts begin; returns their ids in order. The sending comes after this."""
-    ids = [new_id() for _ in delivery_ids]
-    sql.run(_START, (provider, now, ids, list(delivery_ids), list(numbers)))
-    return ids
+    sql.run(_BEGUN, beginning.params(now))
+    return beginning.ids
 
 
 def extend(lease: Lease, delivery_ids: Sequence[uuid.UUID], *, now: dt.datetime) -> set[uuid.UUID]:
@@ -233,12 +319,16 @@ def extend(lease: Lease, delivery_ids: Sequence[uuid.UUID], *, now: dt.datetime)
     return {row[0] for row in sql.run(_EXTEND, (until, list(delivery_ids), lease.token))}
 
 
-def settle(lease: Lease, settled: Sequence[Settled], *, provider: str, now: dt.datetime) -> None:
-    """Record how deliveries and their attempts ended, all in one statement.
+def settle(
+    lease: Lease, settled: Sequence[Settled], *, now: dt.datetime, then: Beginning | None = None
+) -> None:
+    """Record how deliveries and their attempts ended, and that the attempts of ``then`` begin, in one statement.
 
     A worker so slow that its lease ran out meanwhile still knows best what became of its own attempt.
     """
     if not settled:
+        if then is not None:
+            start(then, now=now)
         return
     columns = (
         [one.delivery_id for one in settled],
@@ -249,10 +339,24 @@ def settle(lease: Lease, settled: Sequence[Settled], *, provider: str, now: dt.d
         [one.attempts for one in settled],
         [one.outcome.value if one.outcome else "" for one in settled],
         [_storable(one.error) for one in settled],
+        [one.provider for one in settled],
+        [one.account for one in settled],
         [_storable(one.provider_message_id) for one in settled],
+        [one.segments for one in settled],
         [one.version_id for one in settled],
     )
-    sql.run(_SETTLE, (*columns, now, provider, now, now, lease.token))
+    params = (*columns, now, now, now, lease.token)
+    if then is None:
+        sql.run(_SETTLE, params)
+    else:
+        sql.run(_SETTLE_AND_BEGIN, (*then.params(now), *params))
+
+
+def close_attempts(closed: Sequence[tuple[uuid.UUID, Outcome, str]], *, now: dt.datetime) -> None:
+    """Record how attempts (id, outcome, detail) ended whose deliveries this worker goes on with."""
+    if closed:
+        columns = ([c[0] for c in closed], [c[1].value for c in closed], [_storable(c[2]) for c in closed])
+        sql.run(_CLOSE, (now, *columns))
 
 
 def _storable(text: str) -> str:
@@ -260,12 +364,13 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
-def rescue(*, now: dt.datetime) -> list[tuple[str, int, str]]:
+def rescue(*, now: dt.datetime, idempotent: Sequence[str] = ()) -> list[tuple[str, int, str]]:
     """Take back what dead workers held: (channel, priority, new status) of each.
 
-    Without an attempt it is simply due again. With one, nobody knows whether it was sent: it is parked as
-    ``unknown``, unless its event type says that rather twice than never. A death counts as an attempt, so that a
-    delivery that kills whoever takes it becomes a dead letter in the end.
+    Without an attempt it is simply due again. With one, nobody knows whether it was sent: a provider of
+    ``idempotent`` is asked again with the same key; else it is parked as ``unknown``, unless its event type says
+    that rather twice than never. A death counts as an attempt, so that a delivery that kills whoever takes it
+    becomes a dead letter in the end.
     """
-    limit = settings.EMAIL_MAX_RETRIES
-    return [(row[0], row[1], row[2]) for row in sql.run(_RESCUE, {"now": now, "limit": limit})]
+    params = {"now": now, "limit": settings.EMAIL_MAX_RETRIES, "idempotent": list(idempotent)}
+    return [(row[0], row[1], row[2]) for row in sql.run(_RESCUE, params)]

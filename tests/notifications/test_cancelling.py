@@ -12,9 +12,10 @@ from castcomm.common.clock import now
 from castcomm.common.errors import Conflict, NotFound
 from castcomm.common.ids import new_id
 from notifications.models import Delivery, EventType
-from notifications.services import dispatch, outbox
+from notifications.services import carrying, outbox
 from notifications.services.deliveries import cancel_notification, cancel_request
 from notifications.services.sending import SendResult
+from notifications.vocabulary import DeliveryStatus, Reason
 
 from .conftest import states
 from .smtp_server import SmtpServer
@@ -56,13 +57,13 @@ def test_cancel_while_it_is_tried_lets_it_be_tried_no_more(
     mail.at["RCPT"] = "450 Later"
     [sent] = send(member).notifications
     results: list[Any] = []
-    deliver_all = dispatch._deliver_all
+    deliver_all = carrying.deliver_all
 
     def cancel_meanwhile(*given: Any) -> Any:
         results.append(cancel_notification(organization=organization, notification_id=sent.id))
         return deliver_all(*given)
 
-    monkeypatch.setattr(dispatch, "_deliver_all", cancel_meanwhile)
+    monkeypatch.setattr(carrying, "deliver_all", cancel_meanwhile)
     drain()
     assert (results[0].stopped, "email" in results[0].too_late) == ([], True)
     mail.at.clear()
@@ -86,10 +87,8 @@ def test_cancel_a_whole_request(
     result = send(member, "a@example.com", "b@example.com")
     lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=1)
     assert cancel_request(organization=organization, request_id=result.request_id) == 2
-    retrying = outbox.Settled(
-        claimed[0], dispatch.DeliveryStatus.PENDING, dispatch.Reason.RETRYING, 1, due_at=now()
-    )
-    outbox.settle(lease, [retrying], provider="smtp", now=now())
+    retrying = outbox.Settled(claimed[0], DeliveryStatus.PENDING, Reason.RETRYING, 1, due_at=now())
+    outbox.settle(lease, [retrying], now=now())
     due_now()
     drain()
     assert set(Delivery.objects.filter(channel="email").values_list("status", flat=True)) == {"cancelled"}

@@ -23,9 +23,10 @@ from notifications.services.deliveries import (
     resolve_unknown,
     retry_notification,
 )
-from notifications.services.dispatch import backoff
+from notifications.services.retrying import backoff
 from notifications.services.sending import SendResult, send_notification
 from notifications.services.suppressions import suppress_address
+from notifications.vocabulary import DeliveryStatus, Outcome, Reason
 
 from .conftest import states
 from .smtp_server import SmtpServer
@@ -342,7 +343,7 @@ def test_an_attempt_that_was_cut_short_is_not_guessed_at(
     make_event_type("code", duplicates_allowed=duplicates)
     send(member, event_type="code")
     _, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
-    outbox.start(claimed, [1], provider="smtp", now=now())
+    outbox.start(outbox.Beginning(claimed, [1], "smtp"), now=now())
     expire_leases()
     assert outbox.rescue(now=now()) == [("email", NORMAL, state)]
     delivery = the_mail()
@@ -354,14 +355,14 @@ def test_a_slow_worker_still_knows_best(send: Send, news: EventType, member: Use
     """Its lease ran out while the server took its time; then the server answered."""
     send(member)
     lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
-    [attempt] = outbox.start(claimed, [1], provider="smtp", now=now())
+    [attempt] = outbox.start(outbox.Beginning(claimed, [1], "smtp"), now=now())
     expire_leases()
     outbox.rescue(now=now())
     late = outbox.Settled(
-        claimed[0], dispatch.DeliveryStatus.SENT, dispatch.Reason.ACCEPTED, 1,
-        attempt_id=attempt, outcome=dispatch.Outcome.SENT,
+        claimed[0], DeliveryStatus.SENT, Reason.ACCEPTED, 1,
+        attempt_id=attempt, outcome=Outcome.SENT,
     )  # fmt: skip
-    outbox.settle(lease, [late], provider="smtp", now=now())
+    outbox.settle(lease, [late], now=now())
     assert states()["email"] == ("sent", "accepted")
 
 
@@ -371,8 +372,8 @@ def test_who_lost_the_lease_changes_nothing(send: Send, news: EventType, member:
     expire_leases()
     outbox.rescue(now=now())
     outbox.claim("email", NORMAL, now=now(), limit=10)
-    late = outbox.Settled(claimed[0], dispatch.DeliveryStatus.FAILED, dispatch.Reason.EXPIRED, 0)
-    outbox.settle(lease, [late], provider="", now=now())
+    late = outbox.Settled(claimed[0], DeliveryStatus.FAILED, Reason.EXPIRED, 0)
+    outbox.settle(lease, [late], now=now())
     assert the_mail().status == "sending"
     assert outbox.extend(lease, claimed, now=now()) == set()
 

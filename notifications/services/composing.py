@@ -1,0 +1,199 @@
+"""From claimed deliveries to messages: looks again at what may have changed, fills in the template, or says why not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+
+from castcomm.common.clock import now as current_time
+from castcomm.common.crypto import decrypt
+from notifications.channels.base import Addressed, channels
+from notifications.providers.base import SmsMessage
+from notifications.rendering.content import ContentFacts, literal_content
+from notifications.rendering.context import message_context, person_context
+from notifications.rendering.sandbox import RenderingError
+from notifications.services import outbox
+from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
+from notifications.services.outbox import Details, RequestTexts, Settled
+from notifications.services.retrying import try_again
+from notifications.services.routing import Switch, deciding_switch
+from notifications.services.sms_segments import count_segments
+from notifications.vocabulary import Channel, DeliveryStatus, Reason
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Job:
+    """One delivery on its way through a batch, its message ready.
+
+    ``pinned`` is the key of the only account that may be asked: one that was asked before, with an outcome that nobody
+    knows, and that recognises a second try. ``attempts`` grows with each try.
+    """
+
+    delivery_id: uuid.UUID
+    organization_id: uuid.UUID
+    user_id: uuid.UUID | None
+    attempts: int
+    forgiven: int
+    message: Any
+    version_id: uuid.UUID | None
+    duplicates_allowed: bool
+    critical: bool
+    sends_per_minute: int | None
+    pinned: str = ""
+    segments: int | None = None
+    refused_by: list[str] = field(default_factory=list)
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the deliveries of one request have in common."""
+
+    data: Mapping[str, Any]
+    content: ContentFacts | None
+
+
+def compose(channel_key: str, claimed: Sequence[uuid.UUID]) -> tuple[list[Job], list[Settled]]:
+    """The messages for claimed deliveries, and the settled ones for which there is none."""
+    rows = outbox.details(claimed)
+    shared = _shared(outbox.request_texts(list({row.request_id for row in rows})))
+    jobs: list[Job] = []
+    refused: list[Settled] = []
+    now = current_time()
+    for row in rows:
+        made = _composed(channel_key, row, shared[row.request_id], now)
+        (jobs if isinstance(made, Job) else refused).append(made)  # type: ignore[arg-type]
+    return jobs, refused
+
+
+def _shared(texts: Mapping[uuid.UUID, RequestTexts]) -> dict[uuid.UUID, _Shared]:
+    return {
+        id_: _Shared(
+            data=orjson.loads(one.data),
+            content=literal_content(orjson.loads(one.content)) if one.content else None,
+        )
+        for id_, one in texts.items()
+    }
+
+
+def _composed(channel_key: str, row: Details, shared: _Shared, now: dt.datetime) -> Job | Settled:
+    """``_compose_one``; what nobody foresaw fails this delivery for now, and not the batch it came in."""
+    try:
+        return _compose_one(channel_key, row, shared, now)
+    except Exception as error:
+        log.exception("dispatch.not_composed", delivery_id=str(row.delivery_id))
+        made = Settled(row.delivery_id, DeliveryStatus.PENDING, Reason.RETRYING, row.attempts + 1)
+        made.error = f"{type(error).__name__}: {error}"[:1000]
+        try_again(made, row.attempts + 1 - row.forgiven, retry_after=None, now=now)
+        return made
+
+
+def _compose_one(channel_key: str, row: Details, shared: _Shared, now: dt.datetime) -> Job | Settled:
+    """The message for one delivery, or why there is none."""
+    refusal = _refusal(row, now)
+    if refusal is not None:
+        return Settled(row.delivery_id, *refusal, row.attempts)
+    catalog = catalog_of(row.organization_id, revision=row.catalog_revision)
+    event_type = catalog.event_types_by_id[row.event_type_id]
+    if row.ask_preferences and _is_switched_off(channel_key, catalog, event_type, row.preferences):
+        return Settled(row.delivery_id, DeliveryStatus.SUPPRESSED, Reason.PREFERENCE, row.attempts)
+    content = shared.content
+    if row.template_id is not None:
+        template = catalog.templates_by_id.get(row.template_id)
+        locales = (row.locale or row.organization_locale, row.organization_locale)
+        content = template.content_for(*locales) if template else None
+    if content is None or channel_key not in content.channels():
+        return Settled(row.delivery_id, DeliveryStatus.SUPPRESSED, Reason.NO_TEMPLATE, row.attempts)
+    target = _addressed(channel_key, row)
+    context = _context(row, shared, target, event_type)
+    version_id = None if content.version_id == "literal" else uuid.UUID(content.version_id)
+    try:
+        message = channels.get(channel_key).compose(target, content, context)
+    except RenderingError as error:
+        failed = Settled(row.delivery_id, DeliveryStatus.FAILED, Reason.RENDERING, row.attempts)
+        failed.error, failed.version_id = str(error), version_id
+        return failed
+    return Job(
+        delivery_id=row.delivery_id,
+        organization_id=row.organization_id,
+        user_id=row.user_id,
+        attempts=row.attempts,
+        forgiven=row.forgiven,
+        message=message,
+        version_id=version_id,
+        duplicates_allowed=event_type.duplicates_allowed,
+        critical=row.critical,
+        sends_per_minute=row.sends_per_minute,
+        pinned=row.account if row.reason == Reason.SAME_PROVIDER else "",
+        segments=count_segments(message.text).segments if isinstance(message, SmsMessage) else None,
+    )
+
+
+def _addressed(channel_key: str, row: Details) -> Addressed:
+    bare = decrypt(row.address) if row.address else ""
+    phone = ""
+    if channel_key == Channel.SMS:
+        phone = decrypt(row.phone) if row.phone else bare
+    return Addressed(
+        delivery_id=str(row.delivery_id),
+        user_id=str(row.user_id) if row.user_id else "",
+        email=row.email or (bare if "@" in bare else ""),
+        phone=phone,
+    )
+
+
+def _context(row: Details, shared: _Shared, target: Addressed, event_type: EventTypeFacts) -> dict[str, Any]:
+    user = person_context(
+        user_id=target.user_id,
+        email=target.email,
+        first_name=row.first_name or "",
+        last_name=row.last_name or "",
+        locale=row.locale or row.organization_locale,
+        time_zone=row.time_zone or "UTC",
+        attributes=orjson.loads(row.attributes) if row.attributes else {},
+    )
+    return message_context(
+        data=shared.data,
+        user=user,
+        organization_name=row.organization_name,
+        event_key=event_type.key,
+        event_name=event_type.name,
+        notification_id=str(row.notification_id),
+    )
+
+
+def _refusal(row: Details, now: dt.datetime) -> tuple[DeliveryStatus, Reason] | None:
+    """What has come to pass since the call that keeps this delivery from going out."""
+    if row.cancelled_at is not None:
+        return DeliveryStatus.CANCELLED, Reason.CANCELLED
+    if not row.organization_active:
+        return DeliveryStatus.SUPPRESSED, Reason.ORGANIZATION_INACTIVE
+    if row.expires_at is not None and row.expires_at <= now:
+        return DeliveryStatus.FAILED, Reason.EXPIRED
+    if row.user_id is not None and not row.active:
+        return DeliveryStatus.SUPPRESSED, Reason.RECIPIENT_INACTIVE
+    if row.suppressed:
+        return DeliveryStatus.SUPPRESSED, Reason.SUPPRESSION
+    return None
+
+
+def _is_switched_off(channel_key: str, catalog: Catalog, kind: EventTypeFacts, personal: str | None) -> bool:
+    """Whether the person (or the organization) has turned it off while the delivery waited for its time."""
+    targets = (None, str(kind.id), str(kind.category_id))
+    own = orjson.loads(personal) if personal else []
+    switches = [Switch(scope, channel, on) for scope, target, channel, on in own if target in targets]
+    switches += [
+        Switch(one.scope, one.channel, one.enabled, False)
+        for one in catalog.switches
+        if one.target in (None, kind.id, kind.category_id)
+    ]
+    deciding = deciding_switch(switches, channel_key)
+    return deciding is not None and not deciding.enabled
