@@ -46,6 +46,8 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. bin/run makes one; elsewhere set it to 50 random characters or more."
     )
+# Keys of before, separated by commas: what they signed (the links in mails already sent) still works.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 PORT = env.int("PORT", default=8000)
 PUBLIC_URL = env.str("PUBLIC_URL", default=env.str("BACKEND_URL", default=f"http://localhost:{PORT}")).rstrip(
     "/"
@@ -397,6 +399,8 @@ EMAIL_QUEUE_CONCURRENT = env.int("EMAIL_QUEUE_CONCURRENT", default=32)  # sends 
 EMAIL_MAX_RETRIES = env.int("EMAIL_MAX_RETRIES", default=12)
 EMAIL_RETRY_DELAY = env.int("EMAIL_RETRY_DELAY", default=1_000)  # milliseconds, first back-off
 EMAIL_RETRY_MAX_DELAY = env.int("EMAIL_RETRY_MAX_DELAY", default=7_200_000)  # milliseconds
+# Whether mails may tell that they were opened and which links were clicked; organizations and people can say no, too.
+TRACKING_ENABLED = env.bool("TRACKING_ENABLED", default=True)
 NOTIFICATION_BATCH_SIZE = env.int("NOTIFICATION_BATCH_SIZE", default=256)
 DELIVERY_LEASE = dt.timedelta(seconds=env.int("DELIVERY_LEASE_SECONDS", default=60))
 
