@@ -404,6 +404,15 @@ TRACKING_ENABLED = env.bool("TRACKING_ENABLED", default=True)
 NOTIFICATION_BATCH_SIZE = env.int("NOTIFICATION_BATCH_SIZE", default=256)
 DELIVERY_LEASE = dt.timedelta(seconds=env.int("DELIVERY_LEASE_SECONDS", default=60))
 
+# --- Outgoing webhooks and alerts ---------------------------------------------------------------------
+
+# Webhooks reach this machine only in development; tests turn it on for themselves.
+WEBHOOKS_TO_LOOPBACK = DEBUG
+# Where the deployment's own alerts go, besides the log.
+SLACK_WEBHOOK_URL = env.str("SLACK_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")
+
 # --- Workflows ----------------------------------------------------------------------------------------
 
 # Delays of workflows are divided by this. 1 is real time; bin/run uses 2880: a day lasts 30 seconds.
