@@ -10,7 +10,6 @@ makes one call. HTTP/1.1 (RFC 9112); answers are parsed by llhttp.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 import threading
@@ -29,7 +28,9 @@ CONNECT_TIMEOUT = 3.05  # seconds
 READ_TIMEOUT = 10.0  # seconds without a byte
 TOTAL_TIMEOUT = 20.0  # seconds for everything after the name is resolved
 MAX_RESPONSE_BYTES = 1024 * 1024
-IDLE_SECONDS = 20.0  # shorter than servers wait: a request that meets the closing end may or may not have arrived
+IDLE_SECONDS = (
+    20.0  # shorter than servers wait: a request that meets the closing end may or may not have arrived
+)
 USER_AGENT = "CastComm/1"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _NOT_IN_A_VALUE = re.compile(r"[\r\n\x00]")
@@ -81,16 +82,20 @@ def request(
     body: bytes | None = None,
     timeout: float = TOTAL_TIMEOUT,
     max_bytes: int = MAX_RESPONSE_BYTES,
+    cut_off: bool = False,
     allow_loopback: bool = False,
 ) -> Answer:
     """Call ``url`` (http or https) once and return the answer, of any status; redirects are answers too.
 
-    ``timeout`` is in seconds for the whole call. ``allow_loopback`` is for tests and local development.
+    ``timeout`` is in seconds for the whole call. With ``cut_off`` a longer body is cut at ``max_bytes``, instead of
+    being an error. ``allow_loopback`` is for tests and local development.
     Raises RequestFailed with the code ``http_url``, ``http_header``, ``http_forbidden_address``,
     ``http_unreachable``, ``http_timeout``, ``http_too_large`` or ``http_broken``.
     """
     with Client(allow_loopback=allow_loopback) as client:
-        return client.request(method, url, headers=headers, body=body, timeout=timeout, max_bytes=max_bytes)
+        return client.request(
+            method, url, headers=headers, body=body, timeout=timeout, max_bytes=max_bytes, cut_off=cut_off
+        )
 
 
 def check_address(url: str, *, allow_loopback: bool = False) -> None:
@@ -134,6 +139,7 @@ class Client:
         body: bytes | None = None,
         timeout: float = TOTAL_TIMEOUT,
         max_bytes: int = MAX_RESPONSE_BYTES,
+        cut_off: bool = False,
     ) -> Answer:
         """As the function ``request``."""
         target = _target(url)
@@ -147,6 +153,7 @@ class Client:
                 deadline=deadline,
                 read_timeout=self._read_timeout,
                 max_bytes=max_bytes,
+                cut_off=cut_off,
                 has_body=method.upper() != "HEAD",
             )
         except (TooLate, TooLarge, Broken) as error:

@@ -110,22 +110,32 @@ class Connection:
         return not self._poll.poll(0)
 
     def exchange(
-        self, message: bytes, *, deadline: Deadline, read_timeout: float, max_bytes: int, has_body: bool
+        self,
+        message: bytes,
+        *,
+        deadline: Deadline,
+        read_timeout: float,
+        max_bytes: int,
+        cut_off: bool = False,
+        has_body: bool,
     ) -> Exchanged:
         """Send a request and read its answer; an answer to HEAD has no body.
 
+        With ``cut_off`` a body of more than ``max_bytes`` is cut there, and the connection is of no more use.
         Raises TooLate, TooLarge or Broken, after which the connection is to be closed.
         """
         try:
             self._socket.settimeout(deadline.seconds(read_timeout, begun=False))
             self._socket.sendall(message)
-            return self._read(deadline, read_timeout, max_bytes, has_body)
+            return self._read(deadline, read_timeout, max_bytes, cut_off, has_body)
         except TimeoutError as error:
             raise TooLate(begun=True) from error
         except OSError as error:
             raise Broken from error
 
-    def _read(self, deadline: Deadline, read_timeout: float, max_bytes: int, has_body: bool) -> Exchanged:
+    def _read(
+        self, deadline: Deadline, read_timeout: float, max_bytes: int, cut_off: bool, has_body: bool
+    ) -> Exchanged:
         answer = _Answer(has_body)
         received = 0
         try:
@@ -137,6 +147,9 @@ class Connection:
                     answer.end()
                 else:
                     answer.take_in(data)
+                if cut_off and answer.size > max_bytes:
+                    whole = answer.made()
+                    return Exchanged(whole.status, whole.headers, whole.body[:max_bytes], reusable=False)
                 if answer.size > max_bytes or received > max_bytes + MAX_HEAD:
                     raise TooLarge
             return answer.made()
