@@ -22,6 +22,7 @@ class NotificationsConfig(AppConfig):
         from notifications.providers import console  # noqa: F401 - registers itself
         from notifications.providers.base import email_providers, push_providers, sms_providers
         from notifications.providers.email import smtp  # noqa: F401 - registers itself
+        from notifications.providers.sms import amazon_sns, twilio  # noqa: F401 - register themselves
         from notifications.services import catalog, provider_accounts
 
         expect_choice("EMAIL_PROVIDER", email_providers.keys, number="E020")
