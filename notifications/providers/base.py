@@ -10,7 +10,7 @@ import abc
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -240,9 +240,13 @@ class Provider(abc.ABC, Generic[Sendable]):
 
     def deliver(self, message: Sendable) -> Result:
         """``send`` with everything that can come out of it as a Result; never raises."""
+        return self.result_of(lambda: self.send(message), message.delivery_id)
+
+    def result_of(self, send: Callable[[], str], delivery_id: str) -> Result:
+        """What a call that sends one message comes to; never raises."""
         started = time.monotonic()
         try:
-            provider_id = self.send(message)
+            provider_id = send()
         except ProviderRefusal as refusal:
             return Result(
                 refusal.outcome,
@@ -254,7 +258,7 @@ class Provider(abc.ABC, Generic[Sendable]):
                 refusal.suppress,
             )
         except Exception as error:
-            log.exception("provider.unexpected", provider=self.key, delivery_id=message.delivery_id)
+            log.exception("provider.unexpected", provider=self.key, delivery_id=delivery_id)
             detail = f"{type(error).__name__}: {error}"[:1000]
             return Result(Outcome.UNKNOWN, detail, elapsed=time.monotonic() - started)
         return Result(Outcome.SENT, "", provider_id[:255], elapsed=time.monotonic() - started)

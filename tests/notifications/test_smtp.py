@@ -120,6 +120,57 @@ def test_the_contract(
     assert b"Text 1" in server.arrived[-1].content
 
 
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "one by one"])
+@pytest.mark.parametrize(("mode", "fields", "outcome", "taken"), MODES, ids=[row[0] for row in MODES])
+def test_mails_in_turn_do_not_disturb_each_other(
+    mode: str, fields: dict[str, Any], outcome: str, taken: int, pipelining: bool,
+    provider: SmtpProvider, serve: Callable[..., SmtpServer],
+) -> None:  # fmt: skip
+    """Envelopes travel with the content before them; the third of five meets the trouble."""
+    server = serve(pipelining=pipelining)
+    if "at" in fields:
+        [(stage, answer)] = fields["at"].items()
+        fields = {**fields, "at": {stage: lambda number: answer if number == 3 else ""}}
+    if stage_is_the_greeting := "CONNECT" in fields.get("at", {}):
+        fields = {}
+    for name, value in fields.items():
+        setattr(server, name, value)
+    results = provider.deliver_in_turn([message(f"p{number}@example.com", number) for number in range(1, 6)])
+    outcomes = [result.outcome for result in results]
+    if mode in ("hangs after the final dot", "resets after the final dot"):
+        assert outcomes == ["unknown"] * 5
+        return
+    assert outcomes == ["sent", "sent", "sent" if stage_is_the_greeting else outcome, "sent", "sent"]
+    expected = [f"p{number}@example.com" for number in range(1, 6) if outcomes[number - 1] == "sent"]
+    assert [one.recipients for one in server.arrived] == [[address] for address in expected]
+    assert [result.provider_message_id == "" for result in results] == [one != "sent" for one in outcomes]
+    assert server.empty_mails <= 1
+
+
+def test_mails_in_turn_wait_for_the_server_once_each(
+    provider: SmtpProvider, serve: Callable[..., SmtpServer]
+) -> None:
+    server = serve(pipelining=True)
+    results = provider.deliver_in_turn([message(f"p{n}@example.com", n) for n in range(20)])
+    assert {result.outcome for result in results} == {"sent"}
+    assert server.connections == 1
+    assert [one.recipients[0] for one in server.arrived] == [f"p{n}@example.com" for n in range(20)]
+
+
+def test_an_address_that_the_server_does_not_know_is_suppressed(
+    provider: SmtpProvider, serve: Callable[..., SmtpServer]
+) -> None:
+    server = serve(at={"RCPT": "550 5.1.1 No such user"})
+    refused = provider.deliver(message())
+    assert (refused.outcome, refused.suppress, refused.about_recipient) == ("permanent", "bounce", True)
+    server.at = {"RCPT": "550 5.7.1 We do not like you"}
+    assert provider.deliver(message()).suppress is None
+    server.at = {"RCPT": "450 4.2.0 Greylisted"}
+    assert provider.deliver(message()).about_recipient
+    server.at = {"MAIL": "450 Slower"}
+    assert not provider.deliver(message()).about_recipient
+
+
 def test_nobody_listens(provider: SmtpProvider, settings: Any) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

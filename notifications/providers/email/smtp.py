@@ -15,7 +15,7 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -30,12 +30,17 @@ from notifications.providers.base import (
     EmailProvider,
     NotSent,
     RefusedForGood,
+    Result,
     email_providers,
 )
 from notifications.providers.email.mime import HeaderInjection, build, dot_stuffed
+from notifications.vocabulary import SuppressionReason
 
 IDLE_SECONDS = 30.0
 MAILS_PER_CONNECTION = 500
+_RCPT = 1  # the place of RCPT's answer among those to MAIL, RCPT and DATA
+# Enhanced status codes of RFC 3463: bad mailbox address, mailbox has moved; RFC 7505: the domain takes no mail.
+_NO_SUCH_MAILBOX = (b"5.1.1", b"5.1.6", b"5.1.10")
 _TROUBLE = (OSError, smtplib.SMTPException)
 
 
@@ -82,31 +87,49 @@ class SmtpProvider(EmailProvider):
         return bool(settings.PROVIDER_ENVIRONMENT.get("SMTP_HOST"))
 
     def send(self, message: EmailMessage) -> str:
+        lane = _Lane(self)
+        try:
+            return lane.send(self._prepared(message), None)
+        finally:
+            lane.end()
+
+    def deliver_in_turn(self, messages: Sequence[EmailMessage]) -> list[Result]:
+        """One after the other over one connection; each envelope travels with the content before it."""
+        lane = _Lane(self)
+        results = []
+        mail = self._attempted(messages[0])
+        for position, message in enumerate(messages):
+            last = position + 1 == len(messages)
+            following = mail if last else self._attempted(messages[position + 1])
+            ahead = following if isinstance(following, _Mail) and not last else None
+            results.append(self.result_of(functools.partial(_send, lane, mail, ahead), message.delivery_id))
+            mail = following
+        lane.end()
+        return results
+
+    def _attempted(self, message: EmailMessage) -> _Mail | Exception:
+        """The prepared mail, or why there is none: to be told when it is this mail's turn."""
+        try:
+            return self._prepared(message)
+        except Exception as error:
+            return error
+
+    def _prepared(self, message: EmailMessage) -> _Mail:
         sender, sender_name = self.sender_of(message)
         try:
             content = dot_stuffed(build(message, sender=sender, sender_name=sender_name))
         except HeaderInjection as error:
             raise RefusedForGood(str(error)) from error
-        while True:
-            connection = self._connection()
-            try:
-                connection.transact(sender, message.to, content)
-            except _WentStale:
-                connection.close()
-                continue  # with another one; in the end with a new one, which cannot be stale
-            except BaseException:
-                self._give_back(connection)
-                raise
-            self._give_back(connection)
-            return message.message_id
+        return _Mail(sender, message.to, content, message.message_id)
 
-    def _give_back(self, connection: _Connection) -> None:
-        if connection.usable:
+    def give_back(self, connection: _Connection) -> None:
+        """Keep a connection for the next one who needs it; one in the middle of a dialogue is closed."""
+        if connection.usable and not connection.is_ahead:
             self._idle.put(connection)
         else:
             connection.close()
 
-    def _connection(self) -> _Connection:
+    def connection(self) -> _Connection:
         """A connection that the server still holds open; raises NotSent when there is none to be had."""
         while True:
             try:
@@ -122,6 +145,53 @@ class SmtpProvider(EmailProvider):
         with contextlib.suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mail:
+    """A mail as the server gets it: envelope and dot-stuffed content."""
+
+    sender: str
+    to: str
+    content: bytes
+    message_id: str
+
+
+class _Lane:
+    """Sends mails one after the other, over one connection as long as it lasts."""
+
+    def __init__(self, provider: SmtpProvider) -> None:
+        self._provider = provider
+        self._connection: _Connection | None = None
+
+    def send(self, mail: _Mail, following: _Mail | None) -> str:
+        while True:
+            connection = self._connection or self._provider.connection()
+            self._connection = None
+            try:
+                connection.transact(mail, following)
+            except _WentStale:
+                connection.close()
+                continue  # with another one; in the end with a new one, which cannot be stale
+            finally:
+                if connection.usable:
+                    self._connection = connection
+                else:
+                    connection.close()
+            if connection.used_up:
+                self.end()
+            return mail.message_id
+
+    def end(self) -> None:
+        if self._connection is not None:
+            self._provider.give_back(self._connection)
+            self._connection = None
+
+
+def _send(lane: _Lane, mail: _Mail | Exception, following: _Mail | None) -> str:
+    if isinstance(mail, Exception):
+        raise mail
+    return lane.send(mail, following)
 
 
 class _WentStale(NotSent):
@@ -144,6 +214,7 @@ class _Connection:
     def __init__(self, server: _Server) -> None:
         self.usable = True
         self._sent = 0
+        self._ahead: _Mail | None = None  # its envelope is with the server, which has not been heard yet
         self._last_used = time.monotonic()
         try:
             self._smtp = _open(server)
@@ -161,68 +232,106 @@ class _Connection:
             return False
         return not _has_something_to_read(self._smtp.sock)
 
-    def transact(self, sender: str, to: str, content: bytes) -> None:
-        """One mail; raises NotSent, RefusedForGood or Ambiguous."""
+    @property
+    def used_up(self) -> bool:
+        return self._sent >= MAILS_PER_CONNECTION
+
+    @property
+    def is_ahead(self) -> bool:
+        return self._ahead is not None
+
+    def transact(self, mail: _Mail, following: _Mail | None) -> None:
+        """One mail; raises NotSent, RefusedForGood or Ambiguous.
+
+        Where the server takes commands in groups the envelope of ``following`` leaves right behind the content (RFC
+        2920, 3.1), so that each mail waits for the server once. ``following`` is then the next mail to be sent here.
+        """
         self.usable = False
         try:
-            self._offer(*self._commands(sender, to))
+            self._open_content(mail)
             # Nobody accepts a mail whose final dot never left.
-            self._smtp.send(content)
+            self._smtp.send(mail.content)
         except _TROUBLE as error:
             kind = _WentStale if self._sent and not _timed_out(error) else NotSent
             raise kind(f"Broke off before the end of the content: {type(error).__name__}: {error}") from error
+        self._sent += 1
+        is_offered = self._offer_ahead(following)
         try:
             code, answer = self._smtp.getreply()
         except _TROUBLE as error:
             raise Ambiguous(f"Broke off after the content: {type(error).__name__}: {error}") from error
-        self.usable = code != 421 and 200 <= code < 600
-        self._sent += 1
+        self.usable = code != 421 and 200 <= code < 600 and is_offered
         self._last_used = time.monotonic()
         _raise_for(code, answer)
 
-    def _commands(self, sender: str, to: str) -> tuple[str, str]:
-        if to.isascii() and sender.isascii():
-            return f"MAIL FROM:<{sender}>\r\n", f"RCPT TO:<{to}>\r\n"
+    def _open_content(self, mail: _Mail) -> None:
+        """Bring the server to wait for this mail's content."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is mail:
+            self._hear_envelope()
+            return
+        if ahead is not None:
+            raise _WentStale("The connection is in the middle of another mail.")
+        commands = self._commands(mail)
+        if self._pipelining:
+            self._smtp.send(commands)
+            self._hear_envelope()
+            return
+        for command in commands.splitlines(keepends=True):
+            self._smtp.send(command)
+            code, answer = self._smtp.getreply()
+            if code not in ((354,) if command == b"DATA\r\n" else (250, 251, 252)):
+                self._refuse(code, answer, about_recipient=command.startswith(b"RCPT"))
+
+    def _offer_ahead(self, following: _Mail | None) -> bool:
+        """Send the next mail's envelope; False when that broke the connection."""
+        if following is None or not self._pipelining or self.used_up:
+            return True
+        try:
+            self._smtp.send(self._commands(following))
+        except RefusedForGood:
+            return True  # it will be told when it is its turn
+        except _TROUBLE:
+            return False
+        self._ahead = following
+        return True
+
+    def _commands(self, mail: _Mail) -> bytes:
+        """MAIL, RCPT and DATA; raises RefusedForGood."""
+        if mail.to.isascii() and mail.sender.isascii():
+            return f"MAIL FROM:<{mail.sender}>\r\nRCPT TO:<{mail.to}>\r\nDATA\r\n".encode()
         if not self._smtp.has_extn("smtputf8"):
             self.usable = True
             raise RefusedForGood("The server does not take addresses beyond ASCII (SMTPUTF8).")
-        return f"MAIL FROM:<{sender}> SMTPUTF8\r\n", f"RCPT TO:<{to}>\r\n"
+        return f"MAIL FROM:<{mail.sender}> SMTPUTF8\r\nRCPT TO:<{mail.to}>\r\nDATA\r\n".encode()
 
-    def _offer(self, mail: str, rcpt: str) -> None:
-        """MAIL, RCPT and DATA up to the server's 354."""
-        if not self._pipelining:
-            for command in (mail, rcpt, "DATA\r\n"):
-                self._smtp.send(command.encode())
-                code, answer = self._smtp.getreply()
-                if code not in ((354,) if command == "DATA\r\n" else (250, 251, 252)):
-                    self._refuse(code, answer)
-            return
-        self._smtp.send((mail + rcpt + "DATA\r\n").encode())
+    def _hear_envelope(self) -> None:
+        """What the server says to MAIL, RCPT and DATA, up to its 354."""
         replies: list[tuple[int, bytes]] = []
         try:
             replies.extend(self._smtp.getreply() for _ in range(3))
         except _TROUBLE:
             # Some refuse and hang up at once: what they said counts.
-            for code, answer in replies:
+            for position, (code, answer) in enumerate(replies):
                 if code >= 400:
-                    _raise_for(code, answer)
+                    _raise_for(code, answer, about_recipient=position == _RCPT)
             raise
-        refused = next((reply for reply in replies[:2] if reply[0] >= 300), None)
+        refused = next((position for position in (0, _RCPT) if replies[position][0] >= 300), 2)
         if replies[2][0] == 354:
-            if refused is None:
+            if refused == 2:
                 return
             # The server opened DATA although nobody is to get it: end it empty. Nothing was sent.
             with contextlib.suppress(*_TROUBLE):
                 self._smtp.send(b".\r\n")
                 self._smtp.getreply()
-        self._refuse(*(refused or replies[2]))
+        self._refuse(*replies[refused], about_recipient=refused == _RCPT)
 
-    def _refuse(self, code: int, answer: bytes) -> NoReturn:
+    def _refuse(self, code: int, answer: bytes, *, about_recipient: bool) -> NoReturn:
         """Raise for a refusal, ready for the next mail if the server still talks to us (many hang up now)."""
         with contextlib.suppress(*_TROUBLE):
             self.usable = self._smtp.rset()[0] == 250
         if 400 <= code < 600:
-            _raise_for(code, answer)
+            _raise_for(code, answer, about_recipient=about_recipient)
         raise NotSent(f"Unexpected answer before the content: {code} {_text(answer)}")
 
     def close(self) -> None:
@@ -275,14 +384,16 @@ def _timed_out(error: BaseException) -> bool:
     return isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
-def _raise_for(code: int, answer: bytes) -> None:
+def _raise_for(code: int, answer: bytes, *, about_recipient: bool = False) -> None:
     if 200 <= code < 300:
         return
     detail = f"{code} {_text(answer)}"
     if 400 <= code < 500:
-        raise NotSent(detail)
+        raise NotSent(detail, about_recipient=about_recipient)
     if 500 <= code < 600:
-        raise RefusedForGood(detail)
+        nobody = about_recipient and answer.startswith(_NO_SUCH_MAILBOX)
+        suppress = SuppressionReason.BOUNCE if nobody else None
+        raise RefusedForGood(detail, about_recipient=about_recipient, suppress=suppress)
     raise Ambiguous(f"Unexpected answer: {detail}")
 
 
