@@ -23,10 +23,8 @@ def public_addresses(
     One forbidden address among them is enough to refuse all. Raises ForbiddenAddress, or OSError when the name leads
     nowhere.
     """
-    found = []
+    found: list[tuple[socket.AddressFamily, tuple[str, int]]] = []
     for family, _, _, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        if family not in (socket.AF_INET, socket.AF_INET6):
-            continue
         if not is_public(str(place[0]), allow_loopback=allow_loopback):
             raise ForbiddenAddress(f"{host} leads to {place[0]}.")
         found.append((family, (str(place[0]), int(place[1]))))
