@@ -1,0 +1,37 @@
+"""What notifications tell the apps above them (castcomm.common.events)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from castcomm.common.events import DomainEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One delivery that a receipt has moved: from ``before`` to ``status`` (vocabulary.DeliveryStatus).
+
+    ``kind`` is the receipt that did it (vocabulary.ReceiptKind), ``occurred_at`` when that happened, ``provider`` who
+    said so, ``detail`` what it said.
+    """
+
+    delivery_id: uuid.UUID
+    notification_id: uuid.UUID
+    organization_id: uuid.UUID
+    channel: str
+    before: str
+    status: str
+    reason: str
+    kind: str
+    provider: str
+    occurred_at: dt.datetime
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryMoved(DomainEvent):
+    """Receipts have moved these deliveries. Published in the transaction that moved them, many at once."""
+
+    moves: tuple[Move, ...]
