@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from email.message import EmailMessage
 from email.utils import getaddresses
@@ -30,8 +31,12 @@ def plain_mail(
     text: str,
     html: str,
     headers: Iterable[tuple[str, str]],
+    attachments: Iterable[tuple[str, str, str]] = (),
 ) -> EmailMessage:
-    """The mail that a provider would build from an API call's fields."""
+    """The mail that a provider would build from an API call's fields.
+
+    ``attachments`` are names, content types and contents in base64.
+    """
     mail = EmailMessage()
     mail["From"] = sender
     mail["To"] = ", ".join(to)
@@ -42,4 +47,7 @@ def plain_mail(
     mail.set_content(text or "")
     if html:
         mail.add_alternative(html, subtype="html")
+    for name, content_type, content in attachments:
+        main, _, sub = content_type.partition(";")[0].partition("/")
+        mail.add_attachment(base64.b64decode(content), maintype=main, subtype=sub or "plain", filename=name)
     return mail

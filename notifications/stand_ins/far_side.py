@@ -93,12 +93,16 @@ class Taken:
 class FarSide(abc.ABC):
     """One provider. ``refused_recipients`` are addresses that it refuses in its own words."""
 
-    key: ClassVar[str]
+    key: ClassVar[str]  # the first part of its paths
     modes: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, *, keep: int = 1000) -> None:
         self.ledger = Ledger(keep=keep)
         self.refused_recipients: set[str] = set()
+
+    def is_beside(self, call: Call) -> bool:
+        """Whether a call is no message (one for an access token): it is neither counted nor broken."""
+        return False
 
     @abc.abstractmethod
     def take(self, call: Call) -> Taken:
@@ -106,7 +110,7 @@ class FarSide(abc.ABC):
 
     @abc.abstractmethod
     def failure(self, status: int) -> Answer:
-        """The provider's words for a fault of ``status`` (400, 401, 429, 500, 503).
+        """The provider's words for a fault of ``status`` (400, 401, 429, 500, 503, and those of its ``modes``).
 
         Where the provider uses another status for the same thing (Amazon: 403 for a wrong key) that one is given.
         """

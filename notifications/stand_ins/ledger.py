@@ -18,6 +18,7 @@ class Accepted:
 
     ``to`` is the address, number, token or device; several mail addresses are joined by ", ". ``body`` is the call's
     content as the provider reads it (dict, list or text); ``headers`` are the call's, with lower-case names.
+    ``content`` is the call's as it came, kept only by ``hook`` (for its signature) and ``webpush`` (encrypted there).
     """
 
     to: str
@@ -27,6 +28,7 @@ class Accepted:
     body: Any = field(default=None, repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     size: int = 0
+    content: bytes = field(default=b"", repr=False)
 
 
 class Ledger:

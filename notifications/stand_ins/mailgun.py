@@ -91,8 +91,8 @@ def _fields(call: Call) -> dict[str, list[str]]:
     content_type = call.headers.get("content-type", "")
     found: dict[str, list[str]] = {}
     if content_type.startswith("application/x-www-form-urlencoded"):
-        for name, value in parse_qsl(call.content.decode("utf-8", "replace"), keep_blank_values=True):
-            found.setdefault(name, []).append(value)
+        for field, given in parse_qsl(call.content.decode("utf-8", "replace"), keep_blank_values=True):
+            found.setdefault(field, []).append(given)
         return found
     if not content_type.startswith("multipart/form-data"):
         raise Refused(_error("from parameter is missing"))
@@ -102,8 +102,8 @@ def _fields(call: Call) -> dict[str, list[str]]:
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
-            filename = part.get_filename()
-            value = f"{filename} ({len(content)} bytes)" if filename else content.decode("utf-8", "replace")
+            file = part.get_filename()
+            value = f"{file} ({len(content)} bytes)" if file else content.decode("utf-8", "replace")
             found.setdefault(name, []).append(value)
     return found
 

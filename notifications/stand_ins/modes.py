@@ -19,9 +19,13 @@ class Mode(StrEnum):
     RESET = "reset"
     REFUSE = "refuse"
     SLOW = "slow"
+    NOT_FOUND = "404"
     CONFLICT = "409"
+    GONE = "410"
 
 
+# Only providers that name them in ``FarSide.modes`` have these.
+SPECIAL = frozenset({Mode.NOT_FOUND, Mode.CONFLICT, Mode.GONE})
 # After these nobody knows what became of the message, so the stand-in assumes the worst: it was taken.
 TAKES_ALL_THE_SAME = frozenset({Mode.HANG, Mode.RESET})
 STATUSES = {
@@ -30,7 +34,9 @@ STATUSES = {
     Mode.BAD_REQUEST: 400,
     Mode.UNAUTHORIZED: 401,
     Mode.SERVER_ERROR: 500,
+    Mode.NOT_FOUND: 404,
     Mode.CONFLICT: 409,
+    Mode.GONE: 410,
 }
 
 

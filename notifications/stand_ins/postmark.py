@@ -110,6 +110,9 @@ class Postmark(FarSide):
             text=body.get("TextBody", ""),
             html=body.get("HtmlBody", ""),
             headers=[(one["Name"], one["Value"]) for one in body.get("Headers") or ()],
+            attachments=[
+                (one["Name"], one["ContentType"], one["Content"]) for one in body.get("Attachments") or ()
+            ],
         )
 
 

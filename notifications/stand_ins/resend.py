@@ -143,6 +143,10 @@ class Resend(FarSide):
             text=body.get("text", ""),
             html=body.get("html", ""),
             headers=(body.get("headers") or {}).items(),
+            attachments=[
+                (one["filename"], one.get("content_type") or "application/octet-stream", one["content"])
+                for one in body.get("attachments") or ()
+            ],
         )
 
 

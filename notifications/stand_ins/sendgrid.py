@@ -92,6 +92,9 @@ class SendGrid(FarSide):
             text=parts.get("text/plain", ""),
             html=parts.get("text/html", ""),
             headers=body.get("headers", {}).items(),
+            attachments=[
+                (one["filename"], one["type"], one["content"]) for one in body.get("attachments", ())
+            ],
         )
 
 

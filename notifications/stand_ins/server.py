@@ -11,6 +11,7 @@ Every provider has its paths below ``/<provider>``. With ``port=0`` each provide
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -19,11 +20,13 @@ from typing import Any
 import uvloop
 
 from notifications.stand_ins.control import answer_control
+from notifications.stand_ins.device import Device
 from notifications.stand_ins.far_side import Answer, Call, FarSide, Refused, Taken
 from notifications.stand_ins.ledger import Accepted
-from notifications.stand_ins.modes import SLOW_SECONDS, STATUSES, Fault, Mode, fault
+from notifications.stand_ins.modes import SLOW_SECONDS, SPECIAL, STATUSES, Fault, Mode, fault
 from notifications.stand_ins.protocol import Connection
 from notifications.stand_ins.providers import far_sides
+from notifications.stand_ins.webpush import WebPush
 
 LOOPBACK = "127.0.0.1"
 _BACKLOG = 1024
@@ -48,6 +51,7 @@ class StandIn:
         self._on_accepted = on_accepted
         self._servers: dict[str, asyncio.Server] = {}
         self._connections: dict[str, set[Connection]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -77,8 +81,8 @@ class StandIn:
         """
         side = self._side(provider)
         chosen = fault(mode=mode, retry_after=retry_after, times=times, seconds=seconds, takes=takes)
-        if chosen.mode is Mode.CONFLICT and chosen.mode not in side.modes:
-            raise ValueError(f"{provider} has no mode 409")
+        if chosen.mode in SPECIAL and chosen.mode not in side.modes:
+            raise ValueError(f"{provider} has no mode {mode}")
         if chosen.mode is Mode.REFUSE and times is not None and self._own_ports:
             raise ValueError("times: a port that is closed cannot count")
         self.mend(provider)
@@ -108,6 +112,22 @@ class StandIn:
     def refuse_recipient(self, provider: str, to: str) -> None:
         """Let the provider refuse messages to this address, in its own words, as one that bounced or said stop."""
         self._side(provider).refused_recipients.add(to)
+
+    def device(self, name: str = "") -> Device:
+        """A browser that has just subscribed; ``accepted("webpush")`` shows what is sent to it decrypted."""
+        device = Device(self.url("webpush", name or secrets.token_urlsafe(12)))
+        self._push_service.devices[device.name] = device
+        return device
+
+    def lose_device(self, name: str, *, status: int = 410) -> None:
+        """Let the push service answer 410 (or 404) for a device from now on."""
+        self._push_service.gone[name] = status
+
+    @property
+    def _push_service(self) -> WebPush:
+        side = self.sides[WebPush.key]
+        assert isinstance(side, WebPush)
+        return side
 
     def accepted(self, provider: str) -> list[Accepted]:
         """The last messages that the provider has taken, the oldest first."""
@@ -188,9 +208,10 @@ class StandIn:
 
     def _on_loop(self, what: Coroutine[Any, Any, None]) -> None:
         assert self._loop is not None
-        running = asyncio.run_coroutine_threadsafe(what, self._loop)
-        if threading.current_thread() is not self._thread:  # the control API is on the loop itself
-            running.result(_PATIENCE)
+        if threading.current_thread() is self._thread:  # the control API; it answers when this is done
+            self._tasks.append(self._loop.create_task(what))
+        else:
+            asyncio.run_coroutine_threadsafe(what, self._loop).result(_PATIENCE)
 
     def _side(self, provider: str) -> FarSide:
         if provider not in self.sides:
@@ -204,20 +225,32 @@ class StandIn:
     def _serve(self, call: Call, connection: Connection) -> None:
         key, _, rest = call.path.removeprefix("/").partition("/")
         if key == "_control":
-            connection.respond(answer_control(self, rest, call))
+            self._answer_control(rest, call, connection)
             return
         side = self.sides.get(key)
         if side is None:
             connection.respond(Answer(404, b"There is no stand-in here.\n", "text/plain"))
             return
-        side.ledger.count_call()
         origin = f"http://{call.headers.get('host', '')}"
         inner = Call(call.method, rest.strip("/"), call.query, call.headers, call.content, origin)
+        if side.is_beside(inner):
+            connection.respond(self._take(side, inner))
+            return
+        side.ledger.count_call()
         current = self.fault_of(key)
         if current is None or not current.use():
             connection.respond(self._take(side, inner))
         else:
             self._misbehave(side, inner, current, connection)
+
+    def _answer_control(self, path: str, call: Call, connection: Connection) -> None:
+        answer = answer_control(self, path, call)
+        tasks, self._tasks = self._tasks, []
+        if tasks:
+            done = asyncio.gather(*tasks, return_exceptions=True)
+            done.add_done_callback(lambda _: connection.respond(answer))
+        else:
+            connection.respond(answer)
 
     def _misbehave(self, side: FarSide, call: Call, current: Fault, connection: Connection) -> None:
         if current.mode is Mode.SLOW:
