@@ -25,7 +25,8 @@ from notifications.services.catalog import catalog_of
 from notifications.services.planning import Message, literal, plan
 from notifications.services.recipients import Person, Reference, load_people
 
-CHUNK = 250  # small enough that sending begins while the rest is still being written
+FIRST_CHUNK = 64  # the sooner it is written, the sooner a second worker has something to send
+CHUNK = 250  # small enough that sending goes on while the rest is still being written
 TRY_AGAIN = dt.timedelta(minutes=1)
 MAX_TRIES = 30
 
@@ -41,13 +42,14 @@ def accept(
     with transaction.atomic():
         if not ledger.write_request(message, data=data, content=content, recipient_count=len(unique)):
             return None
+        starts = [0, *range(FIRST_CHUNK, len(unique), CHUNK)]
         FanoutChunk.objects.bulk_create(
             FanoutChunk(
                 request_id=message.request_id,
-                position=start // CHUNK,
-                recipients=[_stored(ref) for ref in unique[start : start + CHUNK]],
+                position=position,
+                recipients=[_stored(ref) for ref in unique[start:end]],
             )
-            for start in range(0, len(unique), CHUNK)
+            for position, (start, end) in enumerate(zip(starts, [*starts[1:], len(unique)], strict=True))
         )
         transaction.on_commit(doorbell.ring_fanout)
     return message.request_id
