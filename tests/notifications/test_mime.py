@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.providers.base import EmailMessage
+from notifications.providers.base import EmailMessage, File
 from notifications.providers.email.mime import HeaderInjection, build, dot_stuffed
 from notifications.providers.email.smtp import SmtpProvider
 from notifications.services.provider_accounts import environment_accounts
@@ -22,8 +22,8 @@ from .smtp_server import SmtpServer
 ID = "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 
 
-def message(**fields: str) -> EmailMessage:
-    given = {
+def message(**fields: Any) -> EmailMessage:
+    given: dict[str, Any] = {
         "delivery_id": ID,
         "sender": "from@example.com",
         "sender_name": "Sender",
@@ -110,11 +110,161 @@ def test_dots_are_stuffed_and_the_last_one_ends_it(text: str) -> None:
     assert re.sub(rb"(?m)^\.", b"", inside) == content
 
 
-@pytest.mark.parametrize("field", ["subject", "to", "sender", "sender_name", "message_id", "delivery_id"])
-@pytest.mark.parametrize("bad", ["\r\n", "\n", "\r", "\x00"])
+FIELDS = ["subject", "to", "sender", "sender_name", "message_id", "delivery_id", "reply_to"]
+BREAKS = ["\r\n", "\n", "\r", "\x00"]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("bad", BREAKS)
 def test_no_value_makes_a_second_header(field: str, bad: str) -> None:
-    with pytest.raises(HeaderInjection):
+    with pytest.raises(HeaderInjection, match=f"^{field} may not"):
         build(message(**{field: f"a{bad}Bcc: someone@example.com"}))
+
+
+@pytest.mark.parametrize("bad", BREAKS)
+@pytest.mark.parametrize("field", ["sender", "sender_name"])
+def test_nor_does_the_accounts_own_sender(field: str, bad: str) -> None:
+    own = {"sender": "own@example.com", "sender_name": "Own", field: f"a{bad}Bcc: someone@example.com"}
+    with pytest.raises(HeaderInjection, match=f"^{field} may not"):
+        build(message(), **own)
+
+
+@pytest.mark.parametrize("bad", BREAKS)
+def test_nor_does_a_further_header(bad: str) -> None:
+    with pytest.raises(HeaderInjection, match=r"^headers.1 may not"):
+        build(message(headers=(("X-A", "b"), ("X-B", f"a{bad}Bcc: someone@example.com"))))
+    with pytest.raises(HeaderInjection, match=r"^headers.0 may not"):
+        build(message(headers=((f"X-A: b{bad}Bcc", "someone@example.com"),)))
+
+
+@pytest.mark.parametrize("bad", BREAKS)
+def test_nor_does_a_file(bad: str) -> None:
+    for fields in ({"filename": f"a{bad}b: c"}, {"content_type": f"text/plain{bad}X-B: c"}):
+        given = File(**{"filename": "a.txt", "content_type": "text/plain", "content": b"x", **fields})
+        with pytest.raises(HeaderInjection, match=f"^attachments.0.{next(iter(fields))} may not"):
+            build(message(attachments=(given,)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Bcc",
+            "bCC",
+            "From",
+            "To",
+            "Sender",
+            "Content-Type",
+            "content-transfer-encoding",
+            "Message-ID",
+            "Date",
+        ),
+        *(
+            "X-CastComm-Delivery",
+            "X-SMTPAPI",
+            "X-PM-Message-Stream",
+            "X-SES-CONFIGURATION-SET",
+            "Return-Path",
+        ),
+        *("", "a b", "a:b", "é", "x" * 77, "X-A "),
+    ],
+)
+def test_a_further_header_cannot_take_over_the_mail(name: str) -> None:
+    with pytest.raises(HeaderInjection, match=r"^headers.0 may not have this name"):
+        build(message(headers=((name, "x@example.com"),)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<https://example.com/u/abc>",
+        f"<https://example.com/u/{'a' * 200}>, <mailto:unsubscribe@example.com?subject={'b' * 90}>",
+        "one  two   three " + "word " * 40 + "end",
+        "not encoded =?utf-8?q?a?=",
+        "",
+    ],
+)
+def test_further_headers_stay_readable_for_machines(value: str) -> None:
+    content = build(message(headers=(("List-Unsubscribe", value),)))
+    head = content.split(b"\r\n\r\n")[0]
+    assert max(map(len, head.split(b"\r\n"))) <= 998
+    unfolded = re.sub(rb"\r\n(?=[ \t])", b"", head)
+    assert b"List-Unsubscribe: " + value.encode() in unfolded.split(b"\r\n")
+
+
+def test_a_further_header_beyond_ascii_is_encoded() -> None:
+    assert read(build(message(headers=(("X-Note", "schön"),))))["X-Note"] == "schön"
+
+
+def test_a_further_header_with_a_word_that_no_line_holds() -> None:
+    with pytest.raises(HeaderInjection, match="longer than a line"):
+        build(message(headers=(("List-Unsubscribe", f"<https://example.com/{'a' * 1000}>"),)))
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "address"),
+    [
+        ("help@example.com", "", "help@example.com"),
+        ("Help, Desk <help@example.com>", "", ""),
+        ('"Help, Desk" <help@example.com>', "Help, Desk", "help@example.com"),
+        ("Büro <help@example.com>", "Büro", "help@example.com"),
+    ],
+)
+def test_replies_go_elsewhere(given: str, name: str, address: str) -> None:
+    if not address:
+        with pytest.raises(HeaderInjection, match=r"^reply_to is no address"):
+            build(message(reply_to=given))
+        return
+    (found,) = read(build(message(reply_to=given)))["Reply-To"].addresses
+    assert (found.display_name, found.addr_spec) == (name, address)
+
+
+file_names = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=180
+).map(lambda text: " ".join(text.split()) or "x")
+
+
+@given(filename=file_names, content=st.binary(max_size=3000), html=texts)
+def test_files_are_read_back_as_they_were(filename: str, content: bytes, html: str) -> None:
+    given = (
+        File(filename=filename, content_type="application/pdf", content=content),
+        File(filename="b.csv", content_type="text/csv", content=b"a,b\n"),
+    )
+    built = build(message(text="plain", html=html, attachments=given))
+    assert max(map(len, built.split(b"\r\n"))) <= 998
+    assert built.isascii()
+    parsed = read(built)
+    assert parsed.get_content_type() == "multipart/mixed"
+    first, second = parsed.iter_attachments()
+    assert isinstance(first, ReadMessage)
+    assert first.get_content_disposition() == "attachment"
+    assert first.get_filename() == filename
+    assert first.get_payload(decode=True) == content
+    assert (second.get_content_type(), second.get_payload(decode=True)) == ("text/csv", b"a,b\n")
+    assert as_sent(body(parsed, "plain")) == "plain"
+    if html:
+        assert as_sent(body(parsed, "html")) == as_sent(html)
+
+
+def test_lines_of_a_file_are_folded() -> None:
+    given = File(filename="a.pdf", content_type="application/pdf", content=bytes(range(256)) * 400)
+    built = build(message(attachments=(given,)))
+    assert max(map(len, built.split(b"\r\n"))) <= 78
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)", built)
+
+
+@pytest.mark.parametrize("kind", ["message/rfc822", "multipart/mixed"])
+def test_a_file_never_becomes_part_of_the_mails_structure(kind: str) -> None:
+    inner = b"Content-Type: text/html\r\n\r\n<b>"
+    given = File(filename="a", content_type=kind, content=inner)
+    (part,) = read(build(message(attachments=(given,)))).iter_attachments()
+    assert (part.get_content_type(), part.get_payload(decode=True)) == ("application/octet-stream", inner)
+
+
+@pytest.mark.parametrize("kind", ["", "text", "text/", "text/plain; charset=x", 'a/b"', "a b/c", "a/b/c"])
+def test_a_type_that_is_none(kind: str) -> None:
+    with pytest.raises(HeaderInjection, match=r"^attachments.0.content_type is no media type"):
+        build(message(attachments=(File(filename="a", content_type=kind, content=b""),)))
 
 
 def test_a_subject_that_looks_encoded_stays_what_it_is() -> None:
