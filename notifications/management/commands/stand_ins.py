@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications.stand_ins import StandIn
+from notifications.stand_ins.relay import Relay
 
 
 class Command(BaseCommand):
@@ -17,12 +18,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, required=True, help="0 for any, one for each provider then")
+        parser.add_argument("--relay", metavar="HOST:PORT", help="hand accepted mails on to this SMTP server")
         parser.add_argument(
             "--keep", type=int, default=1000, help="accepted messages to remember per provider"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        server = StandIn(options["port"], keep=options["keep"])
+        relay = Relay(**_address(options["relay"])) if options["relay"] else None
+        server = StandIn(options["port"], keep=options["keep"], on_accepted=relay)
         try:
             server.start()
         except (OSError, OverflowError) as error:
@@ -34,3 +37,10 @@ class Command(BaseCommand):
         self.stdout.flush()
         ended.wait()
         server.stop()
+
+
+def _address(given: str) -> dict[str, Any]:
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdigit():
+        raise CommandError(f"--relay is {given!r}; it must be HOST:PORT.")
+    return {"host": host, "port": int(port)}
