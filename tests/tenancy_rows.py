@@ -85,6 +85,14 @@ class Foreign:
         )
 
     @functools.cached_property
+    def suppression(self) -> Any:
+        from notifications.services.suppressions import suppress_address
+
+        return suppress_address(
+            organization=self.organization, channel="email", address="foreign@example.org", detail=MARK
+        )
+
+    @functools.cached_property
     def workflow(self) -> Any:
         from workflows.services.drafts import create_workflow
         from workflows.services.publishing import publish_workflow
@@ -119,6 +127,7 @@ ROWS: dict[str, RowMaker] = {
     "messages.message_id": lambda foreign: str(foreign.message.id),
     "notifications.notification_id": lambda foreign: foreign.notification_id,
     "templates.template_id": lambda foreign: str(foreign.template.id),
+    "suppressions.suppression_id": lambda foreign: str(foreign.suppression.id),
     "push.subscription_id": lambda foreign: str(foreign.push_subscription.id),
     "workflows.key": lambda foreign: foreign.workflow.key,
     "workflow-executions.execution_id": lambda foreign: str(foreign.execution.id),

@@ -5,7 +5,13 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from castcomm.common.api.routing import route
-from notifications.api import catalog_views, inbox_views, preference_views, sending_views
+from notifications.api import (
+    catalog_views,
+    inbox_views,
+    preference_views,
+    sending_views,
+    suppression_views,
+)
 
 ONE = "notifications/<uuid:notification_id>"
 TEMPLATE = "templates/<uuid:template_id>"
@@ -40,6 +46,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "push/subscriptions/<uuid:subscription_id>",
         preference_views.PushSubscriptionView.as_view(),
         name="push-subscription",
+    ),
+    route("suppressions", suppression_views.SuppressionsView.as_view(), name="suppressions"),
+    route(
+        "suppressions/import", suppression_views.SuppressionImportView.as_view(), name="suppressions-import"
+    ),
+    route(
+        "suppressions/<uuid:suppression_id>",
+        suppression_views.SuppressionView.as_view(),
+        name="suppression",
     ),
     route("categories", catalog_views.CategoriesView.as_view(), name="categories"),
     route("event-types", catalog_views.EventTypesView.as_view(), name="event-types"),

@@ -1,17 +1,64 @@
-"""The suppression list: addresses to which nothing is sent any more, and how they come off it."""
+"""The suppression list: addresses to which nothing is sent any more, and how they come on it and off it.
+
+An entry never becomes weaker by itself. A complaint stays one when the same person also unsubscribes: taking back the
+unsubscription must not let mail go there again. Reasons from weak to strong: unsubscribe, bounce, complaint, manual.
+An entry with an end, or one whose end has passed, gives way to any other.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from accounts.models import Organization
+from castcomm.common import sql
 from castcomm.common.clock import now as current_time
+from castcomm.common.crypto import encrypt
 from castcomm.common.errors import InvalidInput
+from castcomm.common.ids import new_id
 from notifications.models import Suppression, SuppressionReason
+from notifications.rendering.sandbox import storable
 from notifications.services.recipients import address_index, normalize_email, normalize_phone
 from notifications.vocabulary import Channel
 
 SUPPRESSIBLE = (Channel.EMAIL, Channel.SMS)
+MAX_DETAIL = 1_000  # characters
+
+# From weak to strong.
+STRENGTH = (
+    SuppressionReason.UNSUBSCRIBE,
+    SuppressionReason.BOUNCE,
+    SuppressionReason.COMPLAINT,
+    SuppressionReason.MANUAL,
+)
+
+_RANK = "array_position(%(strength)s::text[], {}::text)"
+_PUT = f"""
+INSERT INTO notifications_suppression AS s
+  (id, created_at, organization_id, channel, address, address_index, reason, detail, expires_at)
+SELECT g.id, %(now)s, %(organization)s, g.channel, g.address, g.address_index, g.reason, g.detail, g.expires_at
+  FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(addresses)s::text[], %(indexes)s::text[], %(reasons)s::text[],
+              %(details)s::text[], %(ends)s::timestamptz[])
+    AS g(id, channel, address, address_index, reason, detail, expires_at)
+    ON CONFLICT (organization_id, channel, address_index) DO UPDATE
+   SET reason = excluded.reason, detail = excluded.detail, expires_at = excluded.expires_at
+ WHERE s.expires_at IS NOT NULL OR {_RANK.format("excluded.reason")} >= {_RANK.format("s.reason")}
+RETURNING s.xmax = 0
+"""  # noqa: S608 - constants only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A checked entry: ``address`` in its normal form with its blind index."""
+
+    channel: str
+    address: str
+    index: str
+    reason: str
+    detail: str = ""
+    expires_at: dt.datetime | None = None
 
 
 def suppress_address(
@@ -23,19 +70,76 @@ def suppress_address(
     detail: str = "",
     expires_at: dt.datetime | None = None,
 ) -> Suppression:
-    """Put an e-mail address or phone number on the list; one that is there gets the new reason and end.
+    """Put an e-mail address or phone number on the list; one that is there gets the new reason and end, unless it is
+    there for a stronger one.
 
     Deliveries that wait are held back too: dispatch looks again. Raises InvalidInput that names the field.
     """
-    address, index = check_address(channel, address)
-    check_end(expires_at)
-    row, _ = Suppression.objects.update_or_create(
-        organization=organization,
-        channel=channel,
-        address_index=index,
-        defaults={"address": address, "reason": reason, "detail": detail, "expires_at": expires_at},
+    entry = checked_entry(
+        channel=channel, address=address, reason=reason, detail=detail, expires_at=expires_at
     )
-    return row
+    put_on_list(organization_id=organization.id, entries=[entry])
+    return Suppression.objects.get(
+        organization_id=organization.id, channel=entry.channel, address_index=entry.index
+    )
+
+
+def checked_entry(
+    *, channel: str, address: str, reason: str, detail: str, expires_at: dt.datetime | None
+) -> Entry:
+    """An entry for the list; raises InvalidInput that names the field."""
+    address, index = check_address(channel, address)
+    if reason not in SuppressionReason.values:
+        known = ", ".join(SuppressionReason.values)
+        raise InvalidInput(f"There is no reason {reason!r}; there are {known}.", attr="reason")
+    if "\x00" in detail or not storable(detail):
+        raise InvalidInput("Text may not contain NUL or half a surrogate pair.", attr="detail")
+    check_end(expires_at)
+    return Entry(
+        channel=str(channel),
+        address=address,
+        index=index,
+        reason=str(reason),
+        detail=detail[:MAX_DETAIL],
+        expires_at=expires_at,
+    )
+
+
+def put_on_list(*, organization_id: uuid.UUID, entries: Sequence[Entry]) -> tuple[int, int]:
+    """Write entries in one statement; returns how many are new and how many were changed.
+
+    Of several entries for one address the strongest counts, the last of those that are as strong.
+    """
+    by_address: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        known = by_address.get((entry.channel, entry.index))
+        if known is None or _rank(entry) >= _rank(known):
+            by_address[entry.channel, entry.index] = entry
+    # In one order always, so that two calls with the same addresses do not wait for each other.
+    rows = [by_address[key] for key in sorted(by_address)]
+    if not rows:
+        return 0, 0
+    written = sql.run(
+        _PUT,
+        {
+            "now": current_time(),
+            "organization": organization_id,
+            "strength": [one.value for one in STRENGTH],
+            "ids": [new_id() for _ in rows],
+            "channels": [one.channel for one in rows],
+            "addresses": [encrypt(one.address) for one in rows],
+            "indexes": [one.index for one in rows],
+            "reasons": [one.reason for one in rows],
+            "details": [one.detail for one in rows],
+            "ends": [one.expires_at for one in rows],
+        },
+    )
+    new = sum(1 for (is_new,) in written if is_new)
+    return new, len(written) - new
+
+
+def _rank(entry: Entry) -> tuple[bool, int]:
+    return entry.expires_at is None, STRENGTH.index(SuppressionReason(entry.reason))
 
 
 def check_address(channel: str, address: str) -> tuple[str, str]:
@@ -70,3 +174,18 @@ def check_end(expires_at: dt.datetime | None) -> None:
 def lift_suppression(*, suppression: Suppression) -> None:
     """Take an address off the list: it can be sent to again from now on."""
     suppression.delete()
+
+
+def lift_unsubscription(*, organization_id: uuid.UUID, channel: str, address: str) -> bool:
+    """Take an address off the list if it is there because the person unsubscribed; any other reason stays.
+
+    Returns whether it was there for that reason. Raises InvalidInput for what is no address.
+    """
+    _, index = check_address(channel, address)
+    lifted, _ = Suppression.objects.filter(
+        organization_id=organization_id,
+        channel=channel,
+        address_index=index,
+        reason=SuppressionReason.UNSUBSCRIBE,
+    ).delete()
+    return bool(lifted)
