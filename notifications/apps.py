@@ -23,13 +23,14 @@ class NotificationsConfig(AppConfig):
         from notifications.providers.base import email_providers, push_providers, sms_providers
         from notifications.providers.email import smtp  # noqa: F401 - registers itself
         from notifications.providers.sms import amazon_sns, twilio  # noqa: F401 - register themselves
-        from notifications.services import catalog, provider_accounts
+        from notifications.services import catalog, customer_webhooks, provider_accounts
 
         expect_choice("EMAIL_PROVIDER", email_providers.keys, number="E020")
         expect_choice("EMAIL_PRIMARY_PROVIDER", email_providers.keys, number="E019")
         expect_choice("SMS_PROVIDER", sms_providers.keys, number="E021")
         expect_choice("PUSH_PROVIDER", push_providers.keys, number="E022")
         provider_accounts.watch_rows()
+        customer_webhooks.watch_listeners()
         for channel in (EmailChannel(), SmsChannel(), PushChannel()):
             channels.register(channel.key, channel)
 
@@ -57,6 +58,20 @@ class NotificationsConfig(AppConfig):
             every=1,
             queue="urgent",
             description="Rings for what is due and takes back what dead workers held.",
+        )
+        register_schedule(
+            "Webhooks: sweep",
+            task="notifications.tasks.sweep_webhooks",
+            every=2,
+            queue="urgent",
+            description="Rings for what customers' endpoints are to be told.",
+        )
+        register_schedule(
+            "Webhooks: forget",
+            task="notifications.tasks.prune_webhooks",
+            every=3600,
+            queue="maintenance",
+            description="Deletes outgoing webhooks after 30 days.",
         )
         register_schedule(
             "Idempotency keys: forget",

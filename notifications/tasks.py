@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from castcomm.common.api.idempotency import forget_old_requests
-from notifications.services import attending, dispatch, doorbell, fanout
+from notifications.services import attending, dispatch, doorbell, fanout, webhook_dispatch, webhook_outbox
 
 
 @shared_task(name="notifications.tasks.drain")
@@ -31,3 +31,21 @@ def sweep() -> int:
 def forget_idempotent_requests() -> int:
     """Delete answers kept for ``Idempotency-Key`` that are older than a day."""
     return forget_old_requests()
+
+
+@shared_task(name="notifications.tasks.drain_webhooks")
+def drain_webhooks() -> int:
+    """Tell customers' endpoints what is due."""
+    return webhook_dispatch.drain()
+
+
+@shared_task(name="notifications.tasks.sweep_webhooks")
+def sweep_webhooks() -> bool:
+    """Ring when an endpoint is to be told something although nobody rang."""
+    return webhook_dispatch.sweep()
+
+
+@shared_task(name="notifications.tasks.prune_webhooks")
+def prune_webhooks() -> int:
+    """Delete outgoing webhooks that are older than 30 days."""
+    return webhook_outbox.prune()

@@ -26,6 +26,7 @@ RING_LASTS = 5_000  # milliseconds; then it is rung again, should the first have
 # Seconds for which a process trusts what it has just seen: that the bell is rung or held. A stream of sends then asks
 # Redis once in a while. Whoever lets the bell go looks again after twice that time (see ``attending``).
 TRUST = 0.025
+WEBHOOKS = "webhooks"  # the bell of the webhooks' outbox
 SILENCE = 2.0  # seconds without trying after Redis failed
 _silent_until = 0.0
 _seen_at: dict[str, float] = {}
@@ -53,6 +54,11 @@ def ring(channel: str, priority: int) -> None:
 def ring_fanout() -> None:
     """Ask a worker to turn chunks of large audiences into notifications."""
     _ring("fanout", "notifications.tasks.run_fanout", (), "normal")
+
+
+def ring_webhooks() -> None:
+    """Ask a worker to tell customers' endpoints what is due."""
+    _ring(WEBHOOKS, "notifications.tasks.drain_webhooks", (), "low")
 
 
 def wake_another(channel: str, priority: int) -> None:
