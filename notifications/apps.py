@@ -21,7 +21,14 @@ class NotificationsConfig(AppConfig):
         from notifications.models import Preference
         from notifications.providers import console  # noqa: F401 - registers itself
         from notifications.providers.base import email_providers, push_providers, sms_providers
-        from notifications.providers.email import smtp  # noqa: F401 - registers itself
+        from notifications.providers.email import (  # noqa: F401 - register themselves
+            amazon_ses,
+            mailgun,
+            postmark,
+            resend,
+            sendgrid,
+            smtp,
+        )
         from notifications.providers.sms import amazon_sns, twilio  # noqa: F401 - register themselves
         from notifications.services import catalog, customer_webhooks, provider_accounts
 

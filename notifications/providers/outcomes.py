@@ -51,6 +51,18 @@ _BEFORE_THE_REQUEST = (
     ConnectionRefusedError,
     socket.gaierror,
     ssl.SSLCertVerificationError,
+    UnicodeError,  # a credential that no header can hold
+)
+# Amazon says 400 to these as well, though it is the account or the moment that is wrong, not the message.
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+_ACCOUNT_ERRORS_OF_AWS = frozenset(
+    {
+        *("Throttling", "ThrottlingException", "Throttled", "ThrottledException", "RequestThrottled"),
+        *("RequestThrottledException", "RequestLimitExceeded", "RequestExpired", "RequestTimeTooSkewed"),
+        *("ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId"),
+        *("InvalidSignatureException", "MissingAuthenticationToken", "NotAuthorized", "OptInRequired"),
+        *("AccessDenied", "AccessDeniedException", "UnrecognizedClientException"),
+    }
 )
 _READ_TIME_OUTS = (
     requests.ReadTimeout,
@@ -119,8 +131,10 @@ def _refusal_for_aws(error: botocore.exceptions.ClientError) -> ProviderRefusal:
     said = answer.get("Error", {})
     detail = f"{metadata.get('HTTPStatusCode', 0)} {said.get('Code', '')}: {said.get('Message', '')}"
     wait = retry_after_seconds(metadata.get("HTTPHeaders", {}))
-    found = refusal_for_status(int(metadata.get("HTTPStatusCode", 0)), detail, retry_after=wait)
-    return found or Ambiguous(detail)
+    status = int(metadata.get("HTTPStatusCode", 0))
+    if status < 500 and said.get("Code") in _ACCOUNT_ERRORS_OF_AWS:
+        return NotSent(detail, retry_after=wait)
+    return refusal_for_status(status, detail, retry_after=wait) or Ambiguous(detail)
 
 
 def _linked(error: BaseException) -> Iterator[BaseException]:
