@@ -25,7 +25,7 @@ from accounts.models import Organization
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
 from notifications.providers.base import Account, Provider, Result
-from notifications.services import outbox
+from notifications.services import breakers, outbox, rate_limits
 from notifications.services.composing import Job
 from notifications.services.outbox import Beginning, Lease, Settled
 from notifications.services.provider_accounts import accounts_for, provider_of
@@ -74,12 +74,23 @@ class _Pass:
     put_back: list[Settled] = field(default_factory=list)
 
     def carry(self, jobs: list[Job]) -> None:
+        jobs = self._without_overfed(jobs)
         while jobs:
             shares = self._shares(jobs)
             jobs = []
             for account, theirs in shares:
                 jobs += self._send_through(account, theirs)
         outbox.settle(self.lease, self.put_back, now=current_time())
+
+    def _without_overfed(self, jobs: list[Job]) -> list[Job]:
+        """Puts back what people who have reached their own limit are to get; critical news passes."""
+        ordinary = [job for job in jobs if not job.critical]
+        waits = rate_limits.waits_of_people(self.channel, [job.user_id for job in ordinary])
+        waiting = {job.delivery_id for job, wait in zip(ordinary, waits, strict=True) if wait > 0}
+        for job, wait in zip(ordinary, waits, strict=True):
+            if wait > 0:
+                self.put_back.append(_waiting(job, _Pause(Reason.RATE_LIMITED, wait)))
+        return [job for job in jobs if job.delivery_id not in waiting]
 
     def _shares(self, jobs: Sequence[Job]) -> list[tuple[Account, list[Job]]]:
         """Who is to be asked for which jobs; those whom nobody can carry now are put back."""
@@ -94,22 +105,45 @@ class _Pass:
 
     def _choose(self, job: Job) -> Account | None:
         """The next account in order; those of one position share by weight."""
-        usable = [
-            one
-            for one in self.accounts
-            if one.key not in job.refused_by and one.key not in self.paused and job.pinned in ("", one.key)
+        asked = [
+            one for one in self.accounts if one.key not in job.refused_by and job.pinned in ("", one.key)
         ]
+        usable = [one for one in asked if one.key not in self.paused]
         first = [one for one in usable if one.position == usable[0].position]
+        limited = [one for one in asked if one.key in self.paused and self._is_limited(one)]
+        if limited and (not first or limited[0].position < first[0].position):
+            return None  # a limit is there to be kept, and not to be got round through a later account
         if len(first) < 2:
             return first[0] if first else None
         return random.choices(first, [max(one.weight, 1) for one in first])[0]  # noqa: S311 - shares load
 
+    def _is_limited(self, account: Account) -> bool:
+        return self.paused[account.key].reason == Reason.RATE_LIMITED
+
     def _send_through(self, account: Account, jobs: list[Job]) -> list[Job]:
-        """Send slice by slice until the account is paused; returns the jobs that somebody else is to be asked for."""
+        """Send what the account takes now; returns the jobs that are to be looked at again."""
+        permit = breakers.permit(account.key)
+        if permit.state == "open":
+            self.paused[account.key] = _Pause(Reason.BREAKER_OPEN, permit.retry_in)
+            return jobs
+        wanted = 1 if permit.state == "probe" else len(jobs)
+        organization_id, sends_per_minute = jobs[0].organization_id, jobs[0].sends_per_minute
+        grant = rate_limits.take(
+            account, organization_id=organization_id, sends_per_minute=sends_per_minute, wanted=wanted
+        )
+        granted, rest = jobs[: grant.granted], jobs[grant.granted :]
+        onward = self._send_slices(account, granted)
+        if grant.granted < wanted:
+            self.paused.setdefault(account.key, _Pause(Reason.RATE_LIMITED, grant.retry_in))
+        if granted:
+            rate_limits.give_back(account, organization_id, len(granted))
+        return onward + granted + rest
+
+    def _send_slices(self, account: Account, rest: list[Job]) -> list[Job]:
+        """Send slice by slice until the account is paused, taking from ``rest``; returns what it refused."""
         provider = provider_of(account)
-        self._close_tried(jobs)
-        rest = list(jobs)
-        onward: list[Job] = []
+        self._close_tried(rest)
+        refused: list[Job] = []
         slice_ = self._settle_and_begin([], account, _take(rest, provider.concurrency))
         while slice_.jobs:
             results = deliver_all(provider, [job.message for job in slice_.jobs])
@@ -117,14 +151,14 @@ class _Pass:
             for job, attempt_id, result in zip(slice_.jobs, slice_.attempts, results, strict=True):
                 made = self._judge(job, _Tried(attempt_id, account, result), provider)
                 if made is None:
-                    onward.append(job)
+                    refused.append(job)
                 else:
                     settled.append(made)
             self._learn_from(account, results)
             following = [] if account.key in self.paused else _take(rest, provider.concurrency)
             done, slice_ = slice_, self._settle_and_begin(settled, account, following)
             self._suppress(done.jobs, results)
-        return onward + rest
+        return refused
 
     def _settle_and_begin(self, settled: list[Settled], account: Account, jobs: list[Job]) -> _Slice:
         """Write how the last slice ended and that the next one begins, in one statement."""
@@ -182,14 +216,7 @@ class _Pass:
             made.error = "The account that may have sent it is gone."
             return made
         pauses = [pause for key, pause in self.paused.items() if job.pinned in ("", key)]
-        soonest = min(pauses, key=lambda pause: pause.seconds)
-        reason = Reason.SAME_PROVIDER if job.pinned else soonest.reason
-        made = Settled(job.delivery_id, DeliveryStatus.PENDING, reason, job.attempts)
-        made.account, made.version_id = job.pinned, job.version_id
-        # Spread a little, so that not everything that waited comes back in the same moment.
-        wait = soonest.seconds * random.uniform(1.0, 1.1)  # noqa: S311 - spreads load, guards no secret
-        made.due_at = current_time() + dt.timedelta(seconds=max(wait, 0.1))
-        return made
+        return _waiting(job, min(pauses, key=lambda pause: pause.seconds))
 
     def _close_tried(self, jobs: Sequence[Job]) -> None:
         """Write down how the tries before this one ended."""
@@ -202,14 +229,22 @@ class _Pass:
             )
 
     def _learn_from(self, account: Account, results: Sequence[Result]) -> None:
-        """Ask an account nothing more in this pass that wants to be left alone."""
-        told = [
-            one.retry_after
-            for one in results
-            if one.outcome == Outcome.NOT_SENT and one.retry_after and not one.about_recipient
-        ]
+        """Tell the circuit breaker, and ask an account nothing more in this pass that wants to be left alone."""
+        failed = [one for one in results if _is_the_accounts_fault(one)]
+        reason = failed[-1].detail if failed else ""
+        breakers.record(
+            account.key, succeeded=len(results) - len(failed), failed=len(failed), reason=reason[:200]
+        )
+        if not failed:
+            return
+        told = [one.retry_after for one in failed if one.outcome == Outcome.NOT_SENT and one.retry_after]
+        permit = breakers.permit(account.key)
+        if permit.state == "probe":
+            breakers.record(account.key, succeeded=0, failed=0, reason="")  # it is not for us: given back
         if told:
             self.paused[account.key] = _Pause(Reason.RETRYING, max(told))
+        elif permit.state != "closed":
+            self.paused[account.key] = _Pause(Reason.BREAKER_OPEN, permit.retry_in)
 
     def _suppress(self, jobs: Sequence[Job], results: Sequence[Result]) -> None:
         """Put addresses on the suppression list of which the provider says that they are not to be sent to."""
@@ -240,6 +275,21 @@ def _take(rest: list[Job], count: int) -> list[Job]:
     taken = rest[:count]
     del rest[:count]
     return taken
+
+
+def _is_the_accounts_fault(result: Result) -> bool:
+    return result.outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN) and not result.about_recipient
+
+
+def _waiting(job: Job, pause: _Pause) -> Settled:
+    """A delivery that was not tried, put off."""
+    reason = Reason.SAME_PROVIDER if job.pinned else pause.reason
+    made = Settled(job.delivery_id, DeliveryStatus.PENDING, reason, job.attempts)
+    made.account, made.version_id = job.pinned, job.version_id
+    # Spread a little, so that not everything that waited comes back in the same moment.
+    wait = pause.seconds * random.uniform(1.0, 1.1)  # noqa: S311 - spreads load, guards no secret
+    made.due_at = current_time() + dt.timedelta(seconds=max(wait, 0.1))
+    return made
 
 
 def _settled(job: Job, tried: _Tried, status: DeliveryStatus, reason: Reason) -> Settled:

@@ -43,7 +43,7 @@ def accounts_for(channel: str, organization_id: uuid.UUID) -> list[Account]:
     if own:
         return own
     shared = [one for one in rows if one.organization_id is None]
-    found = [*shared, *environment_accounts(channel)]
+    found = [*shared, *environment_accounts(channel, or_default=not shared)]
     return sorted(found, key=lambda one: one.position)
 
 
@@ -57,17 +57,17 @@ def account_by_key(key: str) -> Account | None:
     return next((one for one in all_accounts() if one.key == key), None)
 
 
-def environment_accounts(channel: str) -> list[Account]:
+def environment_accounts(channel: str, *, or_default: bool = True) -> list[Account]:
     """What the environment configures for ``channel``: the primary provider first, at positions from 10 up.
 
-    Where nothing is configured it is SMTP for mail and the log (in development) for the rest.
+    Where nothing is configured it is, with ``or_default``, SMTP for mail and the log (in development) for the rest.
     """
     registry = providers_of(channel)
     primary = primary_provider(channel)
     configured = [key for key, provider in registry.items() if provider.is_configured(_values(provider))]
     if primary:
         configured = [primary, *(key for key in configured if key != primary)]
-    elif not configured:
+    elif not configured and or_default:
         configured = [FALLBACK[channel]]
     minute, hour, day = (_limit(name) for name in _LIMITS.get(channel, ("", "", "")))
     return [
