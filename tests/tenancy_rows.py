@@ -93,6 +93,20 @@ class Foreign:
         )
 
     @functools.cached_property
+    def webhook_endpoint(self) -> Any:
+        from notifications.models import WebhookEndpoint
+
+        return WebhookEndpoint.objects.create(
+            organization=self.organization, url=f"https://example.com/{MARK}", description=MARK
+        )
+
+    @functools.cached_property
+    def webhook_delivery(self) -> Any:
+        from notifications.services.webhook_endpoints import send_test
+
+        return send_test(endpoint=self.webhook_endpoint)
+
+    @functools.cached_property
     def workflow(self) -> Any:
         from workflows.services.drafts import create_workflow
         from workflows.services.publishing import publish_workflow
@@ -129,6 +143,8 @@ ROWS: dict[str, RowMaker] = {
     "templates.template_id": lambda foreign: str(foreign.template.id),
     "suppressions.suppression_id": lambda foreign: str(foreign.suppression.id),
     "push.subscription_id": lambda foreign: str(foreign.push_subscription.id),
+    "webhook-endpoints.endpoint_id": lambda foreign: str(foreign.webhook_endpoint.id),
+    "webhook-endpoints.delivery_id": lambda foreign: str(foreign.webhook_delivery.id),
     "workflows.key": lambda foreign: foreign.workflow.key,
     "workflow-executions.execution_id": lambda foreign: str(foreign.execution.id),
 }

@@ -11,6 +11,7 @@ from notifications.api import (
     preference_views,
     sending_views,
     suppression_views,
+    webhook_urls,
 )
 
 ONE = "notifications/<uuid:notification_id>"
@@ -63,4 +64,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(f"{TEMPLATE}/publish", catalog_views.TemplatePublishView.as_view(), name="template-publish"),
     route(f"{TEMPLATE}/preview", catalog_views.TemplatePreviewView.as_view(), name="template-preview"),
     route(f"{TEMPLATE}/test-send", catalog_views.TemplateTestSendView.as_view(), name="template-test-send"),
+    *webhook_urls.urlpatterns,
 ]
