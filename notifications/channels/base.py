@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import abc
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from castcomm.common.registry import Registry
-from notifications.providers.base import EmailMessage, PushMessage, SmsMessage
+from notifications.providers.base import EmailMessage, File, PushMessage, PushTarget, SmsMessage
 from notifications.rendering.content import ContentFacts
+from notifications.services.mail_links import MailLinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addressed:
-    """What a channel knows of one delivery when it makes the message."""
+    """What a channel knows of one delivery when it makes the message, besides what it says."""
 
-    delivery_id: str
+    delivery_id: uuid.UUID
+    organization_id: uuid.UUID
     user_id: str
     email: str
     phone: str
+    priority: int
+    reply_to: str = ""
+    files: tuple[File, ...] = ()
+    links: MailLinks | None = None
+    track_opens: bool = False
+    track_clicks: bool = False
+    devices: tuple[PushTarget, ...] = ()
 
 
 class Channel(abc.ABC):
@@ -32,6 +42,18 @@ class Channel(abc.ABC):
         self, target: Addressed, content: ContentFacts, context: Mapping[str, Any]
     ) -> EmailMessage | SmsMessage | PushMessage:
         """The message to send; raises RenderingError."""
+
+    def devices_of(
+        self, organization_id: uuid.UUID, user_ids: Iterable[uuid.UUID]
+    ) -> Mapping[uuid.UUID, tuple[PushTarget, ...]]:
+        """Where these people are reached, for a channel that has more than one address for a person.
+
+        Asked once per organization and batch, before ``compose``.
+        """
+        return {}
+
+    def learn_from(self, results: Sequence[Result]) -> None:
+        """Take in what came of a slice, in the dispatching thread, after it was settled."""
 
 
 channels: Registry[Channel] = Registry("channel")

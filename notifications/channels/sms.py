@@ -14,4 +14,6 @@ class SmsChannel(Channel):
     key = "sms"
 
     def compose(self, target: Addressed, content: ContentFacts, context: Mapping[str, Any]) -> SmsMessage:
-        return SmsMessage(delivery_id=target.delivery_id, to=target.phone, text=render_sms(content, context))
+        return SmsMessage(
+            delivery_id=str(target.delivery_id), to=target.phone, text=render_sms(content, context)
+        )

@@ -14,15 +14,16 @@ import structlog
 from castcomm.common.clock import now as current_time
 from castcomm.common.crypto import decrypt
 from notifications.channels.base import Addressed, channels
-from notifications.providers.base import SmsMessage
+from notifications.providers.base import File, PushTarget, SmsMessage
 from notifications.rendering.content import ContentFacts, literal_content
 from notifications.rendering.context import message_context, person_context
 from notifications.rendering.sandbox import RenderingError
-from notifications.services import outbox
+from notifications.services import mail_links, outbox, push_subscriptions
 from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
 from notifications.services.outbox import Details, RequestTexts, Settled
 from notifications.services.retrying import try_again
 from notifications.services.routing import Switch, deciding_switch
+from notifications.services.sms_regions import may_text, regions_of
 from notifications.services.sms_segments import count_segments
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
 
@@ -59,35 +60,59 @@ class _Shared:
 
     data: Mapping[str, Any]
     content: ContentFacts | None
+    reply_to: str
+    files: tuple[File, ...]
 
 
 def compose(channel_key: str, claimed: Sequence[uuid.UUID]) -> tuple[list[Job], list[Settled]]:
     """The messages for claimed deliveries, and the settled ones for which there is none."""
     rows = outbox.details(claimed)
     shared = _shared(outbox.request_texts(list({row.request_id for row in rows})))
+    targets = _push_targets(rows) if channel_key == Channel.PUSH else {}
     jobs: list[Job] = []
     refused: list[Settled] = []
     now = current_time()
     for row in rows:
-        made = _composed(channel_key, row, shared[row.request_id], now)
+        devices = targets.get((row.organization_id, row.user_id), ())
+        made = _composed(channel_key, row, shared[row.request_id], devices, now)
         (jobs if isinstance(made, Job) else refused).append(made)  # type: ignore[arg-type]
     return jobs, refused
 
 
 def _shared(texts: Mapping[uuid.UUID, RequestTexts]) -> dict[uuid.UUID, _Shared]:
+    mails = {id_: orjson.loads(one.mail) for id_, one in texts.items() if one.mail}
+    files: dict[uuid.UUID, tuple[File, ...]] = {}
     return {
         id_: _Shared(
             data=orjson.loads(one.data),
             content=literal_content(orjson.loads(one.content)) if one.content else None,
+            reply_to=mails.get(id_, {}).get("reply_to", ""),
+            files=files.get(id_, ()),
         )
         for id_, one in texts.items()
     }
 
 
-def _composed(channel_key: str, row: Details, shared: _Shared, now: dt.datetime) -> Job | Settled:
+def _push_targets(
+    rows: Sequence[Details],
+) -> dict[tuple[uuid.UUID, uuid.UUID | None], tuple[PushTarget, ...]]:
+    people: dict[uuid.UUID, set[uuid.UUID]] = {}
+    for row in rows:
+        if row.user_id is not None:
+            people.setdefault(row.organization_id, set()).add(row.user_id)
+    return {
+        (organization_id, user_id): devices
+        for organization_id, users in people.items()
+        for user_id, devices in push_subscriptions.targets_for(organization_id, sorted(users)).items()
+    }
+
+
+def _composed(
+    channel_key: str, row: Details, shared: _Shared, devices: tuple[PushTarget, ...], now: dt.datetime
+) -> Job | Settled:
     """``_compose_one``; what nobody foresaw fails this delivery for now, and not the batch it came in."""
     try:
-        return _compose_one(channel_key, row, shared, now)
+        return _compose_one(channel_key, row, shared, devices, now)
     except Exception as error:
         log.exception("dispatch.not_composed", delivery_id=str(row.delivery_id))
         made = Settled(row.delivery_id, DeliveryStatus.PENDING, Reason.RETRYING, row.attempts + 1)
@@ -96,7 +121,9 @@ def _composed(channel_key: str, row: Details, shared: _Shared, now: dt.datetime)
         return made
 
 
-def _compose_one(channel_key: str, row: Details, shared: _Shared, now: dt.datetime) -> Job | Settled:
+def _compose_one(
+    channel_key: str, row: Details, shared: _Shared, devices: tuple[PushTarget, ...], now: dt.datetime
+) -> Job | Settled:
     """The message for one delivery, or why there is none."""
     refusal = _refusal(row, now)
     if refusal is not None:
@@ -112,7 +139,9 @@ def _compose_one(channel_key: str, row: Details, shared: _Shared, now: dt.dateti
         content = template.content_for(*locales) if template else None
     if content is None or channel_key not in content.channels():
         return Settled(row.delivery_id, DeliveryStatus.SUPPRESSED, Reason.NO_TEMPLATE, row.attempts)
-    target = _addressed(channel_key, row)
+    target = _addressed(channel_key, row, shared, devices, event_type)
+    if channel_key == Channel.SMS and not may_text(target.phone, regions_of(row.organization_id)):
+        return Settled(row.delivery_id, DeliveryStatus.SUPPRESSED, Reason.REGION, row.attempts)
     context = _context(row, shared, target, event_type)
     version_id = None if content.version_id == "literal" else uuid.UUID(content.version_id)
     try:
@@ -137,16 +166,41 @@ def _compose_one(channel_key: str, row: Details, shared: _Shared, now: dt.dateti
     )
 
 
-def _addressed(channel_key: str, row: Details) -> Addressed:
+def _addressed(
+    channel_key: str,
+    row: Details,
+    shared: _Shared,
+    devices: tuple[PushTarget, ...],
+    event_type: EventTypeFacts,
+) -> Addressed:
     bare = decrypt(row.address) if row.address else ""
+    email = row.email or (bare if "@" in bare else "")
+    links = None
+    if channel_key == Channel.EMAIL:
+        links = mail_links.links_for(
+            organization_id=row.organization_id,
+            user_id=row.user_id,
+            email=email,
+            delivery_id=row.delivery_id,
+            category_id=event_type.category_id,
+            is_critical=row.critical,
+        )
     phone = ""
     if channel_key == Channel.SMS:
         phone = decrypt(row.phone) if row.phone else bare
     return Addressed(
-        delivery_id=str(row.delivery_id),
+        delivery_id=row.delivery_id,
+        organization_id=row.organization_id,
         user_id=str(row.user_id) if row.user_id else "",
-        email=row.email or (bare if "@" in bare else ""),
+        email=email,
         phone=phone,
+        reply_to=shared.reply_to,
+        files=shared.files,
+        links=links,
+        track_opens=row.track_opens and row.allow_tracking,
+        track_clicks=row.track_clicks and row.allow_tracking,
+        devices=devices,
+        priority=event_type.priority,
     )
 
 
@@ -160,7 +214,7 @@ def _context(row: Details, shared: _Shared, target: Addressed, event_type: Event
         time_zone=row.time_zone or "UTC",
         attributes=orjson.loads(row.attributes) if row.attributes else {},
     )
-    return message_context(
+    context = message_context(
         data=shared.data,
         user=user,
         organization_name=row.organization_name,
@@ -168,6 +222,9 @@ def _context(row: Details, shared: _Shared, target: Addressed, event_type: Event
         event_name=event_type.name,
         notification_id=str(row.notification_id),
     )
+    if target.links is not None:
+        context.update(mail_links.context_links(target.links))
+    return context
 
 
 def _refusal(row: Details, now: dt.datetime) -> tuple[DeliveryStatus, Reason] | None:
