@@ -389,6 +389,18 @@ EMAIL_PRIMARY_PROVIDER = env.str("EMAIL_PRIMARY_PROVIDER", default="")
 EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="")
 SMS_PROVIDER = env.str("SMS_PROVIDER", default="")
 PUSH_PROVIDER = env.str("PUSH_PROVIDER", default="")
+# Countries (ISO 3166-1, two letters) that SMS may go to; empty means all.
+SMS_ALLOWED_REGIONS: list[str] = [
+    code.strip().upper() for code in env.list("SMS_ALLOWED_REGIONS", default=[]) if code.strip()
+]
+# What people may answer to an SMS, besides the English words that every country knows.
+SMS_STOP_WORDS: list[str] = env.list(
+    "SMS_STOP_WORDS", default=["STOPP", "ABMELDEN", "ABBESTELLEN", "ABBRECHEN", "BEENDEN"]
+)
+SMS_START_WORDS: list[str] = env.list("SMS_START_WORDS", default=["ANMELDEN", "JA"])
+SMS_HELP_WORDS: list[str] = env.list("SMS_HELP_WORDS", default=["HILFE"])
+# The answer to HELP; empty leaves it to the provider, which has one of its own.
+SMS_HELP_TEXT = env.str("SMS_HELP_TEXT", default="")
 # The variables of each provider's account are named by its class (notifications/providers), and looked up here.
 PROVIDER_ENVIRONMENT: Mapping[str, str] = env.ENVIRON
 # Mails per account of the environment; 0 means no limit.

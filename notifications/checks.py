@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Info, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, register
+from phonenumbers import SUPPORTED_REGIONS
 
 from notifications.services.provider_accounts import environment_accounts
 from notifications.vocabulary import Channel
@@ -31,3 +32,18 @@ def check_carriers(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
                 )
             )
     return found
+
+
+@register(Tags.compatibility)
+def check_sms_regions(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """Codes that no country has: they would keep everything from being sent, or nothing."""
+    unknown = [code for code in settings.SMS_ALLOWED_REGIONS if code not in SUPPORTED_REGIONS]
+    if not unknown:
+        return []
+    return [
+        Error(
+            f"SMS_ALLOWED_REGIONS names {', '.join(unknown)}, which is no country.",
+            hint="Write two letters of ISO 3166-1 for each, separated by commas: DE,AT,GB.",
+            id="castcomm.E025",
+        )
+    ]

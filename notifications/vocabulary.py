@@ -106,6 +106,7 @@ class Reason(models.TextChoices):
     QUIET_HOURS_DROP = "quiet_hours_drop", "The person's quiet hours, and this event type does not wait."
     SCHEDULED = "scheduled", "The caller asked for a later time."
     SUPPRESSION = "suppression", "The address is on the suppression list."
+    REGION = "region", "SMS to this country, or to this kind of number, are not allowed."
     NO_ADDRESS = "no_address", "The person has no address for this channel."
     NO_TEMPLATE = "no_template", "There is no published content for this channel."
     RENDERING = "rendering", "The template could not be rendered."

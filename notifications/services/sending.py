@@ -36,6 +36,7 @@ from notifications.services.send_checks import (
     check_priority,
     check_something_named,
 )
+from notifications.services.sms_regions import check_regions
 
 INLINE_RECIPIENTS = 500
 
@@ -90,6 +91,7 @@ def send_notification(
         idempotency_key=idempotency_key,
     )
     check_something_named(event_type=event_type, template=template, content=content)
+    check_regions(organization=organization, references=call.references)
     is_large = len(call.references) > INLINE_RECIPIENTS
     facts, people = load_people(organization.id, [] if is_large else call.references)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)

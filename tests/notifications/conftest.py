@@ -17,6 +17,7 @@ from notifications.services.templates import publish_template, save_template
 from notifications.vocabulary import Priority
 
 from .smtp_server import SmtpServer, smtp_server
+from .twilio_account import twilio_account, twilio_far  # noqa: F401 - fixtures
 
 TEXTS = {
     "subject": "Hello {{ user.first_name }}",
