@@ -17,6 +17,7 @@ from accounts.models.organizations import Role
 from accounts.services.api_keys import create_api_key
 from accounts.services.organizations import add_member, create_organization
 from castcomm.common.ids import new_id
+from tests.notifications.providers.matrix_table import pytest_terminal_summary  # noqa: F401 - a hook
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
