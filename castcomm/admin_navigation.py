@@ -29,6 +29,7 @@ _ICONS = {
     "notifications.pushsubscription": "devices",
     "notifications.quiethours": "bedtime",
     "notifications.suppression": "block",
+    "notifications.provideraccount": "cell_tower",
     "messaging.thread": "forum",
     "messaging.message": "chat",
     "workflows.workflow": "account_tree",

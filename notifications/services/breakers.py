@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -127,13 +127,14 @@ def open_by_hand(account_key: str, *, seconds: float, reason: str) -> None:
     _changed(account_key, Answer("open", 0.0, view), "stopped")
 
 
-def states() -> dict[str, BreakerView]:
-    """Every breaker that was ever used and those of all accounts, by the account's key, as their rows say."""
-    known = {row.account for row in ProviderBreaker.objects.only("account")}
-    known |= {account.key for account in all_accounts()}
-    rows = breaker_rows.read(known)
+def states(accounts: Collection[str] | None = None) -> dict[str, BreakerView]:
+    """The breakers of ``accounts`` by their keys, as the rows say; without any named, of all there are or were."""
+    if accounts is None:
+        used = ProviderBreaker.objects.values_list("account", flat=True)
+        accounts = {*used, *(account.key for account in all_accounts())}
+    rows = breaker_rows.read(accounts)
     return {
-        key: rows.get(key) or BreakerView(account=key, state=BreakerState.CLOSED) for key in sorted(known)
+        key: rows.get(key) or BreakerView(account=key, state=BreakerState.CLOSED) for key in sorted(accounts)
     }
 
 

@@ -1,0 +1,437 @@
+"""Provider accounts in the admin, as staff of one organization and superusers see and use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import Organization, User
+from castcomm.common.clock import now
+from castcomm.common.errors import InvalidInput
+from castcomm.common.ids import new_id
+from notifications.models import DeliveryAttempt, ProviderAccount, ProviderBreaker
+from notifications.services import account_activity, breakers, provider_tests
+from notifications.services.breakers import open_by_hand, permit, record
+from notifications.services.provider_accounts_editing import save_provider_account
+
+from .admin_pages import list_page, page_of, press, run, send, text_of
+from .smtp_server import SmtpServer, smtp_server
+
+pytestmark = pytest.mark.django_db
+SECRET = "s3cr3t-t0ken-of-the-account"
+FIELDS = {
+    "name": "Our Twilio", "is_active": "on", "position": "50", "weight": "2", "per_minute": "60", "per_hour": "",
+    "per_day": "", "credential_account_sid": "AC123", "credential_auth_token": SECRET,
+    "credential_from_number": "+12025550123", "credential_messaging_service_sid": "",
+}  # fmt: skip
+ADD = "?channel=sms&provider=twilio"
+
+
+@pytest.fixture(autouse=True)
+def _know_nothing() -> Iterator[None]:
+    breakers.forget()
+    yield
+    breakers.forget()
+
+
+@pytest.fixture
+def chief(make_user: Callable[..., User]) -> Client:
+    """A browser in which a superuser is signed in."""
+    made = Client()
+    user = make_user("chief@example.com", is_staff=True, is_superuser=True)
+    made.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return made
+
+
+def make_account(organization: Organization | None, name: str = "Our Twilio", **more: Any) -> ProviderAccount:
+    account = ProviderAccount(organization=organization, channel="sms", provider="twilio", name=name, **more)
+    given = {"account_sid": "AC123", "auth_token": SECRET, "from_number": "+12025550123"}
+    return save_provider_account(account=account, credentials=given)
+
+
+def make_smtp(organization: Organization | None, server: SmtpServer) -> ProviderAccount:
+    values = {"host": "127.0.0.1", "port": str(server.port), "timeout": "5"}
+    return ProviderAccount.objects.create(
+        organization=organization,
+        channel="email",
+        provider="smtp",
+        name="Our mail",
+        credentials=orjson.dumps(values).decode(),
+    )
+
+
+def stored(account: ProviderAccount) -> dict[str, str]:
+    account.refresh_from_db()
+    return dict(orjson.loads(account.credentials))
+
+
+def add_page() -> str:
+    return reverse("admin:notifications_provideraccount_add")
+
+
+def key_page(page: str, key: Any) -> str:
+    return reverse(f"admin:notifications_provideraccount_{page}", args=[str(key)])
+
+
+# --- Adding and changing ------------------------------------------------------------------------------
+
+
+def test_an_account_is_added_in_two_steps_and_its_secret_is_not_shown_again(
+    desk: Client, organization: Organization
+) -> None:
+    assert "?channel=sms&amp;provider=twilio" in text_of(desk, add_page())
+    form = text_of(desk, add_page() + ADD)
+    assert 'name="credential_auth_token"' in form
+    assert 'name="credential_api_url"' not in form
+    with structlog.testing.capture_logs() as logs:
+        response = desk.post(add_page() + ADD, {**FIELDS, "organization": organization.pk}, follow=True)
+    assert SECRET not in response.content.decode()
+    assert SECRET not in str(logs)
+    made = ProviderAccount.objects.get()
+    assert (made.organization, made.channel, made.provider) == (organization, "sms", "twilio")
+    assert (made.name, made.position, made.weight, made.per_minute) == ("Our Twilio", 50, 2, 60)
+    assert stored(made)["auth_token"] == SECRET
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT credentials FROM notifications_provideraccount")
+        assert SECRET not in cursor.fetchone()[0]
+    page = text_of(desk, page_of(made))
+    assert SECRET not in page
+    assert "Set. Leave it empty to keep it." in page
+    assert "AC123" in page
+    assert SECRET not in text_of(desk, page_of(made, "history"))
+
+
+def test_an_empty_secret_is_kept_and_a_new_one_replaces_it(desk: Client, organization: Organization) -> None:
+    account = make_account(organization)
+    changed = {**FIELDS, "name": "Renamed", "credential_auth_token": "", "credential_account_sid": "AC999"}
+    assert desk.post(page_of(account), changed).status_code == 302
+    assert stored(account)["auth_token"] == SECRET
+    assert (account.name, stored(account)["account_sid"]) == ("Renamed", "AC999")
+    assert desk.post(page_of(account), {**FIELDS, "credential_auth_token": "another"}).status_code == 302
+    assert stored(account)["auth_token"] == "another"
+    # What is no secret is emptied by leaving it empty.
+    fields = {**FIELDS, "credential_from_number": "", "credential_messaging_service_sid": "MG1"}
+    assert desk.post(page_of(account), fields).status_code == 302
+    assert "from_number" not in stored(account)
+
+
+def test_a_secret_that_is_not_needed_can_be_forgotten(chief: Client) -> None:
+    account = ProviderAccount(channel="email", provider="smtp", name="Relay")
+    save_provider_account(account=account, credentials={"host": "127.0.0.1", "password": SECRET})
+    fields = {
+        "name": "Relay", "position": "1", "weight": "1", "credential_host": "127.0.0.1", "credential_port": "25",
+        "credential_secure": "false", "credential_timeout": "20", "credential_password": "",
+    }  # fmt: skip
+    assert chief.post(page_of(account), fields).status_code == 302
+    assert stored(account)["password"] == SECRET
+    assert chief.post(page_of(account), {**fields, "forget_password": "on"}).status_code == 302
+    assert "password" not in stored(account)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("credential_auth_token", ""), ("credential_account_sid", "AC\r\nX-Header: 1"),
+        ("credential_account_sid", "x" * 10_001), ("name", ""), ("name", "x" * 101), ("position", "0"),
+        ("position", "1001"), ("weight", "0"), ("weight", "101"), ("weight", "-1"), ("per_minute", "0"),
+        ("per_hour", "-5"), ("per_day", "99999999999"), ("per_day", "many"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_at_its_field_and_nothing_is_stored(
+    desk: Client, organization: Organization, field: str, value: str
+) -> None:
+    given = {**FIELDS, "organization": organization.pk, field: value}
+    response = desk.post(add_page() + ADD, given)
+    assert response.status_code == 200
+    assert list(response.context["adminform"].form.errors) == [field]
+    assert SECRET not in response.content.decode()
+    assert not ProviderAccount.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "attr"),
+    [
+        ({"host": "mail.example.com", "port": "0"}, "credentials.port"),
+        ({"port": "a few"}, "credentials.port"),
+        ({"secure": "maybe"}, "credentials.secure"),
+        ({"from_email": "nobody"}, "credentials.from_email"),
+        ({"from_name": "Kim\nBcc: all"}, "credentials.from_name"),
+        ({"api_url": "http://127.0.0.1:1"}, "credentials.api_url"),
+        ({"colour": "red"}, "credentials.colour"),
+    ],
+)
+def test_the_service_names_the_field(credentials: dict[str, str], attr: str) -> None:
+    account = ProviderAccount(channel="email", provider="smtp", name="Relay")
+    with pytest.raises(InvalidInput) as caught:
+        save_provider_account(account=account, credentials=credentials)
+    assert caught.value.attr == attr
+    assert not ProviderAccount.objects.exists()
+
+
+def test_the_far_side_can_be_named_while_debugging_only(settings: Any) -> None:
+    settings.DEBUG = True
+    account = ProviderAccount(channel="sms", provider="twilio", name="Stand-in")
+    given = {"account_sid": "AC1", "auth_token": "t", "from_number": "+12025550123"}
+    with pytest.raises(InvalidInput, match="http"):
+        save_provider_account(account=account, credentials={**given, "api_url": "file:///etc"})
+    save_provider_account(account=account, credentials={**given, "api_url": "http://127.0.0.1:1"})
+    assert stored(account)["api_url"] == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::ffff:10.0.0.1", "localhost"])
+def test_an_organization_does_not_reach_into_the_network_that_castcomm_stands_in(
+    organization: Organization, host: str
+) -> None:
+    account = ProviderAccount(organization=organization, channel="email", provider="smtp", name="Inside")
+    with pytest.raises(InvalidInput) as caught:
+        save_provider_account(account=account, credentials={"host": host})
+    assert caught.value.attr == "credentials.host"
+
+
+def test_no_provider_of_another_channel_and_none_that_is_not_there(desk: Client) -> None:
+    for query in ("?channel=email&provider=twilio", "?channel=in_app&provider=smtp", "?provider=x", ""):
+        assert "Whose account is it?" in text_of(desk, add_page() + query)
+        assert desk.post(add_page() + query, FIELDS).status_code == 200
+    assert not ProviderAccount.objects.exists()
+
+
+# --- Who may ------------------------------------------------------------------------------------------
+
+
+def test_staff_see_and_change_only_what_is_their_organizations(
+    desk: Client, organization: Organization, other_organization: Organization
+) -> None:
+    foreign, shared = make_account(other_organization, "FOREIGN"), make_account(None, "SHARED")
+    own = make_account(organization)
+    text = text_of(desk, list_page("provideraccount"))
+    assert str(own.pk) in text
+    assert "FOREIGN" not in text
+    assert "SHARED" not in text
+    for row in (foreign, shared):
+        assert desk.get(page_of(row)).status_code in (302, 404)
+        assert desk.post(page_of(row), {**FIELDS, "name": "Taken over"}).status_code in (302, 404)
+        assert desk.post(page_of(row, "delete"), {"post": "yes"}).status_code in (302, 404)
+        for page in ("test", "breaker"):
+            assert desk.get(key_page(page, row.pk)).status_code == 404
+            assert desk.post(key_page(page, row.pk), {"_stop": "1", "recipient": "a@b.cc"}).status_code == 404
+        for action in ("switch_off", "stop"):
+            assert press(desk, row, action).status_code == 403
+        run(desk, "switch_off_selected", row)
+        row.refresh_from_db()
+        assert row.is_active
+        assert row.name in ("FOREIGN", "SHARED")
+        assert permit(str(row.pk)).state == "closed"
+
+
+def test_staff_add_for_their_organization_alone(desk: Client, other_organization: Organization) -> None:
+    for owner in ("", other_organization.pk):
+        response = desk.post(add_page() + ADD, {**FIELDS, "organization": owner})
+        assert list(response.context["adminform"].form.errors) == ["organization"]
+    assert not ProviderAccount.objects.exists()
+
+
+def test_the_accounts_of_the_environment_are_the_superusers(desk: Client, chief: Client) -> None:
+    text = text_of(desk, list_page("provideraccount"))
+    assert "From the environment" in text
+    assert key_page("breaker", "env:smtp") not in text
+    for page in ("test", "breaker"):
+        assert desk.get(key_page(page, "env:smtp")).status_code == 404
+        assert key_page(page, "env:smtp") in text_of(chief, list_page("provideraccount"))
+        text_of(chief, key_page(page, "env:smtp"))
+        assert chief.get(key_page(page, "env:nobody")).status_code == 404
+        assert chief.get(key_page(page, new_id())).status_code == 404
+    assert chief.post(key_page("breaker", "env:smtp"), {"_stop": "1"}).status_code == 302
+    assert permit("env:smtp").state == "open"
+
+
+def test_superusers_add_shared_accounts(chief: Client) -> None:
+    assert chief.post(add_page() + ADD, {**FIELDS, "organization": ""}).status_code == 302
+    assert ProviderAccount.objects.get().organization is None
+
+
+def test_members_do_not_get_in(organization: Organization, member: User) -> None:
+    account = make_account(organization)
+    plain = Client()
+    plain.force_login(member, backend="django.contrib.auth.backends.ModelBackend")
+    for address in (
+        list_page("provideraccount"), add_page(), page_of(account), key_page("test", account.pk),
+        key_page("breaker", account.pk),
+    ):  # fmt: skip
+        assert plain.get(address).status_code == 302
+
+
+def test_every_change_needs_the_token_of_the_form(clerk: User, organization: Organization) -> None:
+    account = make_account(organization)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(clerk, backend="django.contrib.auth.backends.ModelBackend")
+    for address in (
+        add_page() + ADD, page_of(account), key_page("test", account.pk), key_page("breaker", account.pk),
+        key_page("switch_off", account.pk), key_page("stop", account.pk),
+    ):  # fmt: skip
+        assert strict.post(address, {**FIELDS, "_stop": "1", "_form_submitted": "on"}).status_code == 403
+    for address in (key_page("switch_off", account.pk), key_page("stop", account.pk)):
+        strict.get(address)
+    account.refresh_from_db()
+    assert account.is_active
+    assert permit(str(account.pk)).state == "closed"
+
+
+# --- The list -----------------------------------------------------------------------------------------
+
+
+def make_attempts(organization: Organization, person: User, account: str, *outcomes: str) -> None:
+    (notification,) = send(organization, person)
+    delivery = notification.deliveries.get(channel="email")
+    for number, outcome in enumerate(outcomes, start=1):
+        DeliveryAttempt.objects.create(
+            delivery=delivery, number=number, provider="twilio", account=account, started_at=now(),
+            finished_at=now(), outcome=outcome, detail="It said so.",
+        )  # fmt: skip
+
+
+def test_the_list_tells_how_it_goes(
+    desk: Client, organization: Organization, member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = make_account(organization, per_minute=60, per_day=10_000)
+    make_attempts(
+        organization, member, str(account.pk), "sent", "sent", "not_sent", "permanent", "unknown", ""
+    )
+    make_attempts(organization, member, "env:smtp", "sent")
+    text = text_of(desk, list_page("provideraccount"))
+    assert "60/min, 10,000/day" in text
+    assert '<span class="cc-when">2 / <span class="cc-count-some">3</span></span>' in text
+    assert ">Closed</a>" in text
+    open_by_hand(str(account.pk), seconds=600, reason="Stopped by Kim")
+    assert ">Open until " in text_of(desk, list_page("provideraccount"))
+    monkeypatch.setattr(account_activity, "LOOKED_AT", 3)
+    assert account_activity.activity_of([str(account.pk)])[str(account.pk)].failed == 1
+
+
+def test_the_list_takes_as_many_queries_for_many_rows_as_for_few(
+    chief: Client, organization: Organization
+) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            text_of(chief, list_page("provideraccount"))
+        return len(queries)
+
+    open_by_hand(str(make_account(organization).pk), seconds=600, reason="x")
+    count()
+    before = count()
+    for number in range(5):
+        open_by_hand(str(make_account(organization, f"More {number}").pk), seconds=600, reason="x")
+    assert count() == before
+
+
+# --- Buttons ------------------------------------------------------------------------------------------
+
+
+def test_an_account_is_switched_off_and_on(desk: Client, organization: Organization) -> None:
+    account = make_account(organization)
+    assert press(desk, account, "switch_off").status_code == 200
+    account.refresh_from_db()
+    assert not account.is_active
+    assert press(desk, account, "switch_off").status_code == 403
+    assert press(desk, account, "switch_on").status_code == 200
+    account.refresh_from_db()
+    assert account.is_active
+    assert "1 switched off." in run(desk, "switch_off_selected", account)
+    assert "Switched off." in text_of(desk, page_of(account, "history"))
+
+
+def test_an_account_is_stopped_and_its_breaker_reset(
+    desk: Client, clerk: User, organization: Organization
+) -> None:
+    account = make_account(organization)
+    key = str(account.pk)
+    assert press(desk, account, "reset").status_code == 403
+    assert press(desk, account, "stop").status_code == 200
+    assert 3590 < permit(key).retry_in <= 3600
+    page = text_of(desk, key_page("breaker", key))
+    assert f"Stopped by {clerk.display_name}." in page
+    assert press(desk, account, "reset").status_code == 200
+    assert permit(key).state == "closed"
+    assert desk.post(key_page("breaker", key), {"_stop": "1"}).status_code == 302
+    assert permit(key).state == "open"
+    assert desk.post(key_page("breaker", key), {"_reset": "1"}).status_code == 302
+    assert permit(key).state == "closed"
+    assert desk.post(key_page("breaker", key), {"_what": "1"}).status_code == 404
+
+
+def test_the_breakers_page_tells_why_and_what_was_tried(
+    desk: Client, organization: Organization, member: User
+) -> None:
+    account = make_account(organization)
+    make_attempts(organization, member, str(account.pk), "sent", "not_sent", "")
+    for _ in range(5):
+        record(str(account.pk), succeeded=0, failed=1, reason="401: <b>the key</b> was withdrawn")
+    page = text_of(desk, key_page("breaker", account.pk))
+    assert "401: &lt;b&gt;the key&lt;/b&gt; was withdrawn" in page
+    for word in ("Open until", "Not sent", "Taken", "Cut short", "It said so.", "Reset breaker"):
+        assert word in page
+
+
+def test_deleting_takes_the_breaker_along(desk: Client, organization: Organization) -> None:
+    account = make_account(organization)
+    open_by_hand(str(account.pk), seconds=600, reason="x")
+    assert desk.post(page_of(account, "delete"), {"post": "yes"}).status_code == 302
+    assert not ProviderAccount.objects.exists()
+    assert not ProviderBreaker.objects.exists()
+
+
+# --- Tests --------------------------------------------------------------------------------------------
+
+
+def test_a_test_goes_out_and_its_outcome_is_shown(desk: Client, organization: Organization) -> None:
+    with smtp_server() as server, structlog.testing.capture_logs() as logs:
+        account = make_smtp(organization, server)
+        page = text_of(desk, key_page("test", account.pk))
+        assert 'value="staff@example.com"' in page
+        response = desk.post(key_page("test", account.pk), {"recipient": "Somebody@Example.com"})
+        assert ">Taken</span>" in response.content.decode()
+        assert len(server.arrived) == 1
+    (told,) = [entry for entry in logs if entry["event"] == "provider_account.tested"]
+    assert (told["account"], told["outcome"]) == (str(account.pk), "sent")
+    assert "somebody@example.com" not in str(told)
+    assert "Test sent: taken." in text_of(desk, page_of(account, "history"))
+
+
+def test_a_test_that_fails_says_how(desk: Client, organization: Organization) -> None:
+    with smtp_server() as server:
+        account = make_smtp(organization, server)
+    response = desk.post(key_page("test", account.pk), {"recipient": "somebody@example.com"})
+    assert ">Not sent</span>" in response.content.decode()
+    assert "refused" in response.content.decode().lower()
+
+
+@pytest.mark.parametrize("recipient", ["", "nobody", "a@example.com\r\nBcc: all@example.com", "x" * 300])
+def test_a_test_to_what_is_no_address_goes_nowhere(
+    desk: Client, organization: Organization, recipient: str
+) -> None:
+    with smtp_server() as server:
+        account = make_smtp(organization, server)
+        response = desk.post(key_page("test", account.pk), {"recipient": recipient})
+        assert list(response.context["form"].errors) == ["recipient"]
+        assert server.arrived == []
+
+
+def test_tests_are_few_and_keep_to_the_accounts_limits(
+    desk: Client, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_tests, "TESTS", 3)
+    with smtp_server() as server:
+        account = make_smtp(organization, server)
+        account.per_minute = 1
+        account.save()
+        for expected in ("Taken", "reached its own limit", "reached its own limit", "3 tests in 10 minutes"):
+            response = desk.post(key_page("test", account.pk), {"recipient": "somebody@example.com"})
+            assert expected in response.content.decode()
+        assert len(server.arrived) == 1
