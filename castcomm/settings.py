@@ -419,6 +419,9 @@ TRACKING_ENABLED = env.bool("TRACKING_ENABLED", default=True)
 NOTIFICATION_BATCH_SIZE = env.int("NOTIFICATION_BATCH_SIZE", default=256)
 DELIVERY_LEASE = dt.timedelta(seconds=env.int("DELIVERY_LEASE_SECONDS", default=60))
 
+# Where the demo's stand-ins of the providers listen on this machine (bin/run; only with DEBUG).
+STAND_INS_PORT = env.int("STAND_INS_PORT", default=8027)
+
 # --- Outgoing webhooks and alerts ---------------------------------------------------------------------
 
 # Webhooks reach this machine only in development; tests turn it on for themselves.

@@ -30,6 +30,7 @@ from castcomm.embedded.servers import lasting_servers, start_missing
 from castcomm.embedded.stopping import StopWatch
 
 RUN_VARIABLES = "run.env"
+_ON = {"1", "true", "yes", "y", "on", "ok"}  # what the settings take for it
 _DEMO_DEFAULTS = {"DEBUG": "1", "DEMO_TIME_SCALE": "2880"}  # A day of a workflow lasts 30 seconds.
 _READY_PATIENCE = 120.0  # seconds for the web process to say it is ready
 _WORKERS_PATIENCE = 30.0  # seconds more for the workers
@@ -72,6 +73,7 @@ class _Run:
         self.began = time.monotonic()
         self.added: dict[str, str] = {}
         self.mail_page: int | None = None
+        self.stand_ins: int | None = None
         self.sign_in = ""
         self.ready_workers: set[str] = set()
         self.not_ready_because = ""
@@ -105,6 +107,8 @@ class _Run:
             self.added["PUBLIC_URL"] = f"http://localhost:{self.note.port}"
         if "SMTP_HOST" not in self.settings:
             self._choose_mail_ports()
+        if (self.settings | self.added)["DEBUG"].lower() in _ON:
+            self._choose_stand_ins_port()
         lines = [f"{name}={value}" for name, value in self.added.items()]
         write_private(self.places.var / RUN_VARIABLES, "\n".join(lines) + "\n")
 
@@ -120,6 +124,11 @@ class _Run:
             "MAIL_SMTP_PORT": str(smtp),
             "MAIL_HTTP_PORT": str(self.mail_page),
         }
+
+    def _choose_stand_ins_port(self) -> None:
+        mail = {int(self.added[name]) for name in ("MAIL_SMTP_PORT", "MAIL_HTTP_PORT") if name in self.added}
+        self.stand_ins = ports.free_port(prefer=self.note.port + 27, avoid={self.note.port, *mail})
+        self.added["STAND_INS_PORT"] = str(self.stand_ins)
 
     def _environment(self) -> dict[str, str]:
         more = {process.MARKER: self.note.run_id, "PYTHONUNBUFFERED": "1"}
@@ -165,6 +174,8 @@ class _Run:
         names = process_names(self.places.checkout / "Procfile")
         if self.mail_page is None:
             names.remove("mail")
+        if self.stand_ins is None and "stand-ins" in names:
+            names.remove("stand-ins")
         environment = self._environment() | ({"FORCE_COLOR": "1"} if colours() else {})
         honcho = subprocess.Popen(
             [sys.executable, "-m", "castcomm.embedded.procfile", *names],
@@ -232,6 +243,8 @@ class _Run:
         rows = [("Site", f"{site}/"), ("Admin", f"{site}/admin/"), ("API documents", f"{site}/api/docs/")]
         if self.mail_page is not None:
             rows.append(("Mail", f"http://localhost:{self.mail_page}/"))
+        if self.stand_ins is not None:
+            rows.append(("Stand-ins", f"http://localhost:{self.stand_ins}/_control/state"))
         lines = [f"  {name:<14} {address}" for name, address in rows]
         lines += ["", *(f"  {line}" for line in self.sign_in.splitlines())] if self.sign_in else []
         if late:

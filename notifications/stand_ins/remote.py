@@ -55,4 +55,4 @@ class RemoteStandIn:
         except HTTPError as error:
             raise ValueError(json.load(error).get("error", str(error))) from None
         except (URLError, OSError) as error:
-            raise StandInAway(f"nothing answers at {self.address}: {error}") from error
+            raise StandInAway(f"No stand-ins answer at {self.address}: {error}") from error

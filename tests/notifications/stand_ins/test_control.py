@@ -76,7 +76,7 @@ def test_a_mistake_is_named_and_nothing_is_broken(server: StandIn, body: object,
 
 def test_nobody_there_is_said(server: StandIn) -> None:
     server.stop()
-    with pytest.raises(StandInAway, match="nothing answers"):
+    with pytest.raises(StandInAway, match="No stand-ins answer"):
         RemoteStandIn(f"http://127.0.0.1:{server.port}").state()
     server.start()
 
