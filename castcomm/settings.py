@@ -389,6 +389,19 @@ EMAIL_PRIMARY_PROVIDER = env.str("EMAIL_PRIMARY_PROVIDER", default="")
 EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="")
 SMS_PROVIDER = env.str("SMS_PROVIDER", default="")
 PUSH_PROVIDER = env.str("PUSH_PROVIDER", default="")
+# The push services of the browsers; "*.example.com" is every host below, "*" every host on the public internet.
+WEBPUSH_ALLOWED_HOSTS: list[str] = env.list(
+    "WEBPUSH_ALLOWED_HOSTS",
+    default=[
+        "fcm.googleapis.com",
+        "jmt17.google.com",
+        "*.push.services.mozilla.com",
+        "*.notify.windows.com",
+        "*.push.apple.com",
+    ],
+)
+WEBPUSH_ALLOW_LOOPBACK = env.bool("WEBPUSH_ALLOW_LOOPBACK", default=DEBUG)
+PUSH_UNUSED_DAYS = env.int("PUSH_UNUSED_DAYS", default=90)
 # Countries (ISO 3166-1, two letters) that SMS may go to; empty means all.
 SMS_ALLOWED_REGIONS: list[str] = [
     code.strip().upper() for code in env.list("SMS_ALLOWED_REGIONS", default=[]) if code.strip()

@@ -14,6 +14,7 @@ class NotificationsConfig(AppConfig):
         from castcomm.monitoring.checks import expect_choice
         from castcomm.realtime import sessions, topics
         from notifications import checks, realtime  # noqa: F401 - checks register themselves
+        from notifications import push_checks  # noqa: F401 - registers itself
         from notifications.channels.base import channels
         from notifications.channels.email import EmailChannel
         from notifications.channels.push import PushChannel
@@ -29,6 +30,7 @@ class NotificationsConfig(AppConfig):
             sendgrid,
             smtp,
         )
+        from notifications.providers.push import devices  # noqa: F401 - registers the kinds with it
         from notifications.providers.sms import amazon_sns, twilio  # noqa: F401 - register themselves
         from notifications.services import catalog, customer_webhooks, provider_accounts
 
@@ -79,6 +81,13 @@ class NotificationsConfig(AppConfig):
             every=3600,
             queue="maintenance",
             description="Deletes outgoing webhooks after 30 days.",
+        )
+        register_schedule(
+            "Push: forget unused devices",
+            task="notifications.tasks.forget_unused_devices",
+            every=604_800,
+            queue="maintenance",
+            description="Removes devices that have been silent for PUSH_UNUSED_DAYS.",
         )
         register_schedule(
             "Idempotency keys: forget",

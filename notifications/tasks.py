@@ -5,7 +5,15 @@ from __future__ import annotations
 from celery import shared_task
 
 from castcomm.common.api.idempotency import forget_old_requests
-from notifications.services import attending, dispatch, doorbell, fanout, webhook_dispatch, webhook_outbox
+from notifications.services import (
+    attending,
+    dispatch,
+    doorbell,
+    fanout,
+    push_subscriptions,
+    webhook_dispatch,
+    webhook_outbox,
+)
 
 
 @shared_task(name="notifications.tasks.drain")
@@ -31,6 +39,12 @@ def sweep() -> int:
 def forget_idempotent_requests() -> int:
     """Delete answers kept for ``Idempotency-Key`` that are older than a day."""
     return forget_old_requests()
+
+
+@shared_task(name="notifications.tasks.forget_unused_devices")
+def forget_unused_devices() -> int:
+    """Remove devices that neither took a push nor reported for a long time."""
+    return push_subscriptions.forget_unused()
 
 
 @shared_task(name="notifications.tasks.drain_webhooks")

@@ -212,11 +212,3 @@ class PreviewRequest(StrictSerializer):
     data = serializers.DictField(required=False)  # type: ignore[assignment]
     locale = serializers.CharField(max_length=16, required=False)
     user = serializers.UUIDField(required=False)
-
-
-class PushSubscriptionRequest(StrictSerializer):
-    """A PushSubscription as the browser gives it (W3C Push API), with a name for the device."""
-
-    endpoint = serializers.URLField(max_length=2000)
-    keys = serializers.DictField(child=serializers.CharField(max_length=200))
-    device_name = serializers.CharField(max_length=100, required=False, allow_blank=True)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from castcomm.common.clock import now as current_time
 from notifications.channels.base import Addressed, Channel
-from notifications.providers.base import PushMessage, PushTarget, Result
+from notifications.providers.base import PushMessage
 from notifications.rendering.content import ContentFacts, render_push
 from notifications.rendering.sandbox import RenderingError, safe_url
-from notifications.services import push_subscriptions
 from notifications.vocabulary import Priority
 
 OPTIONS = "push"
@@ -50,7 +48,7 @@ class PushChannel(Channel):
         rendered = render_push(content, context)
         options = _options(context.get(OPTIONS), Priority(target.priority))
         return PushMessage(
-            delivery_id=target.delivery_id,
+            delivery_id=str(target.delivery_id),
             user_id=target.user_id,
             title=rendered.title,
             body=rendered.body,
@@ -61,14 +59,6 @@ class PushChannel(Channel):
             topic=options.topic,
             actions=options.actions,
         )
-
-    def devices_of(
-        self, organization_id: uuid.UUID, user_ids: Iterable[uuid.UUID]
-    ) -> Mapping[uuid.UUID, tuple[PushTarget, ...]]:
-        return push_subscriptions.targets_for(organization_id, user_ids)
-
-    def learn_from(self, results: Sequence[Result]) -> None:
-        push_subscriptions.learn_from(results)
 
 
 def _left(expires_at: dt.datetime | None) -> int:

@@ -18,6 +18,7 @@ from django.db.models.signals import post_delete, post_save
 
 from notifications.models import ProviderAccount
 from notifications.providers.base import Account, Provider, providers_of
+from notifications.services.push_accounts import as_one
 from notifications.vocabulary import Channel
 
 TRUST = 2.0  # seconds for which a process trusts the rows it has read
@@ -40,11 +41,12 @@ def accounts_for(channel: str, organization_id: uuid.UUID) -> list[Account]:
     """The accounts that carry ``channel`` for an organization, by position; never empty but for a wrong setting."""
     rows = [one for one in _account_rows() if one.channel == channel]
     own = [one for one in rows if one.organization_id == organization_id]
-    if own:
+    if own and channel != Channel.PUSH:
         return own
     shared = [one for one in rows if one.organization_id is None]
     found = [*shared, *environment_accounts(channel, or_default=not shared)]
-    return sorted(found, key=lambda one: one.position)
+    found.sort(key=lambda one: one.position)
+    return as_one([*own, *found]) if channel == Channel.PUSH else found
 
 
 def all_accounts() -> list[Account]:

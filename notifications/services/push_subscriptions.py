@@ -1,20 +1,35 @@
-"""Devices that may be reached by push (W3C Push API)."""
+"""Devices that may be reached by push: browsers (W3C Push API) and apps (Firebase)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping
+import datetime as dt
+import functools
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+
+import structlog
+from django.conf import settings
+from django.db import transaction
 
 from accounts.models import Organization, User
-from castcomm.common.crypto import blind_index
+from castcomm.common import sql
+from castcomm.common.clock import now as current_time
+from castcomm.common.crypto import DecryptionFailed, blind_index, decrypt
 from castcomm.common.errors import InvalidInput, NotFound
+from castcomm.common.http import RequestFailed, check_address
 from castcomm.common.ids import parse_id
-from notifications.models import PushSubscription
+from notifications.models import PushKind, PushSubscription
+from notifications.providers.base import PushTarget
+from notifications.providers.push.base import PushResult
+from notifications.providers.push.encryption import receiver_of
+from notifications.providers.push.endpoints import refusal_of
+
+log = structlog.get_logger(__name__)
 
 MAX_DEVICES = 20
+MAX_TOKEN = 4096  # characters; Firebase promises no length
+MARKED_AGAIN_AFTER = dt.timedelta(hours=1)  # ``last_used_at`` need not be written for every push
 
 
 def subscribe(
@@ -22,47 +37,70 @@ def subscribe(
     organization: Organization,
     user: User,
     endpoint: str,
-    keys: Mapping[str, str],
+    keys: Mapping[str, str] | None = None,
+    kind: str = PushKind.WEB,
     device_name: str = "",
     user_agent: str = "",
 ) -> dict[str, Any]:
-    """Keep a device; the same endpoint again renews its keys. Raises InvalidInput.
+    """Keep a device; the same one again renews its keys and counts as use. Raises InvalidInput.
 
-    ``keys`` are ``p256dh`` (65 bytes) and ``auth`` (16 bytes), base64url without padding (RFC 8291).
+    A browser's ``endpoint`` is https at a known push service, and ``keys`` are ``p256dh`` (65 bytes) and ``auth`` (16
+    bytes), base64url without padding (RFC 8291). An app's ``endpoint`` is its Firebase token. A device belongs to who
+    signed in on it last: others lose it.
     """
-    if urlsplit(endpoint).scheme != "https":
-        raise InvalidInput("An https address.", attr="endpoint")
-    _check_key(keys, "p256dh", 65)
-    _check_key(keys, "auth", 16)
-    mine = PushSubscription.objects.for_organization(organization).filter(user=user)
+    given = dict(keys or {})
+    if kind == PushKind.WEB:
+        _check_endpoint(endpoint)
+        _check_keys(given)
+    elif not endpoint or len(endpoint) > MAX_TOKEN or not endpoint.isascii() or not endpoint.isprintable():
+        raise InvalidInput("The app's Firebase token.", attr="token")
     index = blind_index(endpoint, kind="push")
-    if mine.exclude(endpoint_index=index).count() >= MAX_DEVICES:
-        raise InvalidInput(
-            f"At most {MAX_DEVICES} devices; remove one first.", attr="endpoint", code="too_many"
+    attr = "endpoint" if kind == PushKind.WEB else "token"
+    with transaction.atomic():
+        mine = PushSubscription.objects.for_organization(organization).filter(user=user)
+        if mine.exclude(endpoint_index=index).count() >= MAX_DEVICES:
+            raise InvalidInput(
+                f"At most {MAX_DEVICES} devices; remove one first.", attr=attr, code="too_many"
+            )
+        PushSubscription.objects.filter(endpoint_index=index).exclude(user=user).delete()
+        row, _ = PushSubscription.objects.update_or_create(
+            organization=organization,
+            user=user,
+            endpoint_index=index,
+            defaults={
+                "kind": kind,
+                "endpoint": endpoint,
+                "p256dh": given.get("p256dh", ""),
+                "auth": given.get("auth", ""),
+                "device_name": device_name,
+                "user_agent": user_agent[:400],
+                "last_used_at": current_time(),
+            },
         )
-    row, _ = PushSubscription.objects.update_or_create(
-        organization=organization,
-        user=user,
-        endpoint_index=index,
-        defaults={
-            "endpoint": endpoint,
-            "p256dh": keys["p256dh"],
-            "auth": keys["auth"],
-            "device_name": device_name,
-            "user_agent": user_agent[:400],
-        },
-    )
     return _json(row)
 
 
-def _check_key(keys: Mapping[str, str], name: str, length: int) -> None:
-    value = keys.get(name, "")
+def _check_endpoint(endpoint: str) -> None:
+    refusal = refusal_of(endpoint)
+    if not refusal and "*" in settings.WEBPUSH_ALLOWED_HOSTS:
+        # Where any host will do, at least it has to be on the public internet.
+        try:
+            check_address(endpoint, allow_loopback=settings.WEBPUSH_ALLOW_LOOPBACK)
+        except RequestFailed as error:
+            refusal = error.message
+    if refusal:
+        raise InvalidInput(refusal, attr="endpoint")
+
+
+def _check_keys(keys: Mapping[str, str]) -> None:
+    p256dh, auth = keys.get("p256dh", ""), keys.get("auth", "")
     try:
-        decoded = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-    except (binascii.Error, ValueError):
-        decoded = b""
-    if len(decoded) != length:
-        raise InvalidInput(f"{length} bytes as base64url.", attr=f"keys.{name}")
+        receiver_of(p256dh, auth)
+    except ValueError as error:
+        name, what = (
+            ("auth", "16 bytes") if "auth" in str(error) else ("p256dh", "A point on P-256, 65 bytes")
+        )
+        raise InvalidInput(f"{what} as base64url.", attr=f"keys.{name}") from error
 
 
 def unsubscribe(*, organization: Organization, user: User, subscription_id: str) -> None:
@@ -79,10 +117,77 @@ def subscriptions_of(*, organization: Organization, user: User) -> list[dict[str
     return [_json(row) for row in rows.order_by("-created_at")]
 
 
+_TARGETS = """
+SELECT user_id, id, kind, endpoint, p256dh, auth FROM notifications_pushsubscription
+ WHERE organization_id = %s AND user_id = ANY(%s) ORDER BY created_at
+"""
+
+
+def targets_for(
+    organization_id: uuid.UUID, user_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, tuple[PushTarget, ...]]:
+    """The devices of these people in one organization, oldest first; people without one are not in it."""
+    found: dict[uuid.UUID, list[PushTarget]] = {}
+    for user_id, id_, kind, *sealed in sql.run(_TARGETS, (organization_id, list(set(user_ids)))):
+        try:
+            found.setdefault(user_id, []).append(_target(str(id_), kind, *sealed))
+        except DecryptionFailed:
+            log.warning("push.unreadable", subscription_id=str(id_))  # one row must not stop all others
+    return {user_id: tuple(targets) for user_id, targets in found.items()}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _target(subscription_id: str, kind: str, endpoint: str, p256dh: str, auth: str) -> PushTarget:
+    """The device of a row. Opening its three fields costs as much as the push itself, and they hardly ever change."""
+    opened = (decrypt(one) if one else "" for one in (endpoint, p256dh, auth))
+    plain, public, secret = opened
+    return PushTarget(subscription_id=subscription_id, kind=kind, endpoint=plain, p256dh=public, auth=secret)
+
+
+def learn_from(results: Sequence[Any]) -> None:
+    """Remove the devices that are gone and mark those that took a push, of the push results among ``results``."""
+    pushed = [one for one in results if isinstance(one, PushResult)]
+    forget([id_ for one in pushed for id_ in one.gone])
+    mark_used([id_ for one in pushed for id_ in one.taken])
+
+
+def forget(subscription_ids: Sequence[str]) -> int:
+    """Remove devices that will never take a push again; returns how many there were."""
+    if not subscription_ids:
+        return 0
+    return sql.count(
+        "DELETE FROM notifications_pushsubscription WHERE id = ANY(%s::uuid[])", (list(subscription_ids),)
+    )
+
+
+def mark_used(subscription_ids: Sequence[str]) -> int:
+    """Note that these devices took a push now; returns how many had not been noted within the hour."""
+    if not subscription_ids:
+        return 0
+    now = current_time()
+    return sql.count(
+        "UPDATE notifications_pushsubscription SET last_used_at = %s"
+        " WHERE id = ANY(%s::uuid[]) AND (last_used_at IS NULL OR last_used_at < %s)",
+        (now, list(subscription_ids), now - MARKED_AGAIN_AFTER),
+    )
+
+
+def forget_unused() -> int:
+    """Remove devices that neither took a push nor reported within ``PUSH_UNUSED_DAYS``; returns how many."""
+    if not settings.PUSH_UNUSED_DAYS:
+        return 0
+    return sql.count(
+        "DELETE FROM notifications_pushsubscription WHERE coalesce(last_used_at, created_at) < %s",
+        (current_time() - dt.timedelta(days=settings.PUSH_UNUSED_DAYS),),
+    )
+
+
 def _json(row: PushSubscription) -> dict[str, Any]:
     return {
         "id": str(row.id),
+        "kind": row.kind,
         "device_name": row.device_name,
         "user_agent": row.user_agent,
         "created_at": row.created_at.isoformat(),
+        "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
     }

@@ -1,0 +1,183 @@
+"""Push to all devices of a person: one call per device, one outcome for all.
+
+Devices are not alternatives: each is called, by the provider of its kind. Taken together it is *sent* when any device
+took it. Nothing is then tried again, so that no device gets it twice; the detail says which did not take it. Only when
+none took it and none may have it is the delivery tried again.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+
+from notifications.providers.base import (
+    Ambiguous,
+    NotSent,
+    Provider,
+    ProviderRefusal,
+    PushMessage,
+    PushTarget,
+    RefusedForGood,
+    Result,
+)
+from notifications.vocabulary import Outcome
+
+log = structlog.get_logger(__name__)
+
+BUDGET = 20.0  # seconds for all devices of one message; a lease is longer
+NO_DEVICE = "No device is left."
+_TOLD = 3  # different causes in a detail
+
+
+class DeviceGone(RefusedForGood):
+    """The device will never take a push again: its subscription is to be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOutcome:
+    """What one device's provider said."""
+
+    subscription_id: str
+    outcome: Outcome
+    detail: str = ""
+    provider_message_id: str = ""
+    retry_after: float | None = None
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult(Result):
+    """A Result, and the ids of the subscriptions that took it and of those that are gone."""
+
+    taken: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+class PushProvider(Provider[PushMessage]):
+    """Pushes to devices of one ``kind``.
+
+    The breaker of the account has nothing to learn here: what fails is a push service or a device, not the account.
+    Results therefore say ``about_recipient``, and a provider keeps a breaker of its own for each service it calls.
+    """
+
+    kind: str = ""
+    concurrency = 16
+
+    @abc.abstractmethod
+    def encode(self, message: PushMessage) -> bytes:
+        """What is sent to each device, made once per message; raises RefusedForGood when it is too large."""
+
+    @abc.abstractmethod
+    def push(self, message: PushMessage, content: bytes, target: PushTarget) -> str:
+        """Push to one device; returns the service's id for it or "". Raises ProviderRefusal, DeviceGone among them."""
+
+    def carriers(self) -> Mapping[str, PushProvider]:
+        """The provider for each kind of device."""
+        return {self.kind: self}
+
+    def send(self, message: PushMessage) -> str:
+        result = self.deliver(message)
+        refusals: dict[str, type[ProviderRefusal]] = {
+            Outcome.NOT_SENT: NotSent,
+            Outcome.UNKNOWN: Ambiguous,
+            Outcome.PERMANENT: RefusedForGood,
+        }
+        if result.outcome in refusals:
+            raise refusals[result.outcome](
+                result.detail, retry_after=result.retry_after, about_recipient=result.about_recipient
+            )
+        return result.provider_message_id
+
+    def deliver(self, message: PushMessage) -> PushResult:
+        """Push to each device in turn, for ``BUDGET`` seconds at the most; never raises."""
+        started = time.monotonic()
+        contents: dict[str, bytes] = {}
+        outcomes = []
+        for target in message.targets:
+            if outcomes and time.monotonic() - started > BUDGET:
+                outcomes.append(DeviceOutcome(target.subscription_id, Outcome.NOT_SENT, "No time was left."))
+            else:
+                outcomes.append(self._push_to(message, target, contents))
+        return together(outcomes, elapsed=time.monotonic() - started)
+
+    def _push_to(self, message: PushMessage, target: PushTarget, contents: dict[str, bytes]) -> DeviceOutcome:
+        try:
+            carrier = self.carriers().get(target.kind)
+            if carrier is None:
+                raise RefusedForGood(f"No provider is configured for devices of kind {target.kind!r}.")
+            if target.kind not in contents:
+                contents[target.kind] = carrier.encode(message)
+            made = carrier.push(message, contents[target.kind], target)
+        except ProviderRefusal as refusal:
+            return DeviceOutcome(
+                target.subscription_id,
+                refusal.outcome,
+                refusal.detail,
+                retry_after=refusal.retry_after,
+                gone=isinstance(refusal, DeviceGone),
+            )
+        except Exception as error:
+            log.exception("provider.unexpected", provider=self.key, delivery_id=message.delivery_id)
+            return DeviceOutcome(target.subscription_id, Outcome.UNKNOWN, f"{type(error).__name__}: {error}")
+        return DeviceOutcome(target.subscription_id, Outcome.SENT, provider_message_id=made)
+
+
+def together(outcomes: Sequence[DeviceOutcome], *, elapsed: float = 0.0) -> PushResult:
+    """One result for all devices: sent, else unknown, else not sent (yet), else refused for good."""
+    there = {one.outcome for one in outcomes}
+    order = (Outcome.SENT, Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.PERMANENT)
+    outcome = next((one for one in order if one in there), Outcome.PERMANENT)
+    waits = [one.retry_after for one in outcomes if one.outcome == Outcome.NOT_SENT and one.retry_after]
+    ids = [one.provider_message_id for one in outcomes if one.provider_message_id]
+    return PushResult(
+        outcome,
+        _detail(outcomes)[:1000],
+        ids[0][:255] if ids else "",
+        min(waits) if waits and outcome == Outcome.NOT_SENT else None,
+        elapsed,
+        about_recipient=True,
+        taken=tuple(one.subscription_id for one in outcomes if one.outcome == Outcome.SENT),
+        gone=tuple(one.subscription_id for one in outcomes if one.gone),
+    )
+
+
+def _detail(outcomes: Sequence[DeviceOutcome]) -> str:
+    """Like "2 of 3 devices took it; 1 removed"; empty when the only device took it."""
+    taken = sum(one.outcome == Outcome.SENT for one in outcomes)
+    gone = sum(one.gone for one in outcomes)
+    if taken == len(outcomes) == 1:
+        return ""
+    if gone == len(outcomes):
+        return f"{NO_DEVICE} {gone} removed." if gone else NO_DEVICE
+    parts = [f"{taken} of {len(outcomes)} devices took it"]
+    if gone:
+        parts.append(f"{gone} removed")
+    causes = [one.detail for one in outcomes if one.outcome != Outcome.SENT and not one.gone]
+    told = list(dict.fromkeys(causes))
+    parts += [f"{causes.count(one)} not: {one.rstrip('.')}" for one in told[:_TOLD]]
+    return "; ".join(parts) + "."
+
+
+def fitting(message: PushMessage, limit: int, fields: Mapping[str, Any]) -> bytes:
+    """``fields`` as JSON of at most ``limit`` bytes, with the message's body under ``body``, shortened if need be.
+
+    Raises RefusedForGood when it does not fit even without the body.
+    """
+    text = message.body
+    made = orjson.dumps({**fields, "body": text})
+    if len(made) > limit:
+        bare = len(orjson.dumps({**fields, "body": ""}))
+        if bare > limit:
+            raise RefusedForGood(f"The push has {bare} bytes without its body; at most {limit} fit.")
+    while len(made) > limit:
+        # Cut by bytes, as escapes and other scripts make characters of different sizes; at least one goes each time.
+        kept = max(len(text.encode()) - (len(made) - limit) - 3, 0)
+        text = text.encode()[:kept].decode(errors="ignore")
+        made = orjson.dumps({**fields, "body": f"{text.rstrip()}…" if text.strip() else ""})
+    return made

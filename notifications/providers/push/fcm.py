@@ -1,0 +1,238 @@
+"""Firebase Cloud Messaging, HTTP v1: to apps.
+
+https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages and
+https://firebase.google.com/docs/cloud-messaging/error-codes. Google's firebase-admin sends again by itself after a
+time-out or a 503, and says nothing of it: docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import google.auth.exceptions
+import orjson
+import requests
+from google.auth.transport.requests import Request
+from google.oauth2.service_account import Credentials
+
+from notifications.providers.base import (
+    Account,
+    Credential,
+    NotSent,
+    ProviderRefusal,
+    PushMessage,
+    PushTarget,
+    RefusedForGood,
+    push_providers,
+)
+from notifications.providers.outcomes import refusal_for_exception, refusal_for_status, retry_after_seconds
+from notifications.providers.pooled_http import session
+from notifications.providers.push.base import DeviceGone, PushProvider, fitting
+from notifications.providers.push.services import calling
+
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+LARGEST_PAYLOAD = 4000  # bytes of our part; Firebase takes 4096 with the names it adds
+CONNECT_TIMEOUT, READ_TIMEOUT = 3.05, 10.0  # seconds
+TOKEN_TIMEOUT = 5.0  # seconds for an access token
+PAUSE = 5.0  # seconds until an access token is asked for again after none came
+_FROM_ENVIRONMENT = "env:"
+
+
+@push_providers.add("fcm")
+class Fcm(PushProvider):
+    key = "fcm"
+    label = "Firebase Cloud Messaging"
+    kind = "fcm"
+    credentials = (
+        Credential(
+            name="firebase_credentials",
+            env=("FIREBASE_CREDENTIALS",),
+            label="Service account",
+            secret=True,
+            help="The JSON of a service account; in the environment, the path of its file will do.",
+        ),
+        Credential(
+            name="fcm_project_id",
+            env=("FCM_PROJECT_ID",),
+            label="Project",
+            required=False,
+            help="The service account's project unless set.",
+        ),
+        Credential(
+            name="api_url",
+            required=False,
+            default="https://fcm.googleapis.com",
+            help="Only for tests and the demo.",
+        ),
+    )
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self._session = session(self.concurrency, connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
+        self._lock = threading.Lock()
+        self._failed_at = -PAUSE
+        self._failure = ""
+
+    def close(self) -> None:
+        self._session.close()
+
+    @functools.cached_property
+    def service_account(self) -> dict[str, Any]:
+        """The service account; raises ValueError that says what is wrong with the setting."""
+        return service_account_of(
+            self.credential("firebase_credentials"),
+            may_be_path=self.account.key.startswith(_FROM_ENVIRONMENT),
+        )
+
+    @property
+    def project(self) -> str:
+        return self.credential("fcm_project_id") or str(self.service_account.get("project_id", ""))
+
+    def encode(self, message: PushMessage) -> bytes:
+        data = {"delivery_id": message.delivery_id}
+        if message.action_url:
+            data["url"] = message.action_url
+        if message.actions:
+            data["actions"] = orjson.dumps([dict(one) for one in message.actions]).decode()
+        fields = {"title": message.title, "data": data}
+        return fitting(message, LARGEST_PAYLOAD, fields)
+
+    def push(self, message: PushMessage, content: bytes, target: PushTarget) -> str:
+        try:
+            url = f"{self.credential('api_url')}/v1/projects/{self.project}/messages:send"
+        except ValueError as error:
+            raise NotSent(str(error)) from error
+        body = orjson.dumps({"message": _message(message, orjson.loads(content), target.endpoint)})
+        with calling(f"fcm:{self.project}"):
+            answer = self._post(url, body, self._token())
+            if answer.status_code == 401:
+                # Definitely not sent, and most likely the token was withdrawn before its time.
+                answer = self._post(
+                    url, body, self._token(instead_of=answer.request.headers["Authorization"])
+                )
+            refused = _refusal(answer)
+            if refused is not None:
+                raise refused
+            return _name(answer)
+
+    def _post(self, url: str, body: bytes, token: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        try:
+            return self._session.post(url, data=body, headers=headers)
+        except requests.RequestException as error:
+            raise refusal_for_exception(error) from error
+
+    def _token(self, *, instead_of: str = "") -> str:
+        """An access token, kept until shortly before its end; another one than ``instead_of``. Raises NotSent."""
+        credentials = self._credentials
+        if credentials.valid and f"Bearer {credentials.token}" != instead_of:
+            return str(credentials.token)
+        with self._lock:
+            if not credentials.valid or f"Bearer {credentials.token}" == instead_of:
+                self._refresh(credentials)
+            return str(credentials.token)
+
+    def _refresh(self, credentials: Credentials) -> None:
+        if time.monotonic() - self._failed_at < PAUSE:
+            raise NotSent(self._failure)
+        try:
+            credentials.refresh(functools.partial(Request(self._session), timeout=TOKEN_TIMEOUT))
+        except (google.auth.exceptions.GoogleAuthError, requests.RequestException) as error:
+            self._failure = f"Google gives no access token: {type(error).__name__}."
+            self._failed_at = time.monotonic()
+            raise NotSent(self._failure) from error
+
+    @functools.cached_property
+    def _credentials(self) -> Credentials:
+        try:
+            return Credentials.from_service_account_info(self.service_account, scopes=[SCOPE])
+        except ValueError as error:
+            raise NotSent(f"FIREBASE_CREDENTIALS is no service account: {error}") from error
+
+
+def service_account_of(given: str, *, may_be_path: bool) -> dict[str, Any]:
+    """The service account in ``given``, JSON or (for the environment's) the path of a file; raises ValueError."""
+    text = given.strip()
+    if not text.startswith("{"):
+        if not may_be_path:
+            raise ValueError("The service account is not JSON.")
+        try:
+            text = Path(text).read_text()
+        except OSError as error:
+            raise ValueError(
+                f"FIREBASE_CREDENTIALS names a file that cannot be read: {error.strerror}."
+            ) from error
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError("FIREBASE_CREDENTIALS is not JSON.") from error
+    if not isinstance(found, dict):
+        raise ValueError("FIREBASE_CREDENTIALS is no JSON object.")
+    return found
+
+
+def _message(message: PushMessage, content: dict[str, Any], token: str) -> dict[str, Any]:
+    """The message with what each platform makes of ``ttl``, ``urgency`` and ``topic``.
+
+    The delivery's id is the notification's tag: should it come twice, the device shows it once.
+    """
+    urgent = message.urgency == "high"
+    expires = int(time.time()) + message.ttl
+    android: dict[str, Any] = {
+        "priority": "high" if urgent else "normal",
+        "ttl": f"{message.ttl}s",
+        "notification": {"tag": message.topic or message.delivery_id},
+    }
+    apns = {"apns-priority": "10" if urgent else "5", "apns-expiration": str(expires)}
+    apns["apns-collapse-id"] = (message.topic or message.delivery_id)[:64]
+    if message.topic:
+        android["collapse_key"] = message.topic
+    return {
+        "token": token,
+        "notification": {"title": content["title"], "body": content["body"]},
+        "data": content["data"],
+        "android": android,
+        "apns": {"headers": apns},
+    }
+
+
+def _refusal(answer: requests.Response) -> ProviderRefusal | None:
+    if answer.ok:
+        return None
+    said, code, fields = _error(answer)
+    detail = f"{answer.status_code} {code or ''} {said}".replace("  ", " ").strip()[:300]
+    if code == "UNREGISTERED" or (code == "INVALID_ARGUMENT" and "message.token" in fields):
+        return DeviceGone(detail)
+    if code == "SENDER_ID_MISMATCH":
+        return RefusedForGood(detail)
+    refusal = refusal_for_status(answer.status_code, detail, retry_after=retry_after_seconds(answer.headers))
+    if refusal is not None:
+        # A limit is no illness, and our own credentials are nothing that waiting for the service would mend.
+        refusal.about_recipient = answer.status_code in (401, 403, 429)
+    return refusal
+
+
+def _error(answer: requests.Response) -> tuple[str, str, tuple[str, ...]]:
+    """Message, code and offending fields of a Google error; empty for an answer of another form."""
+    try:
+        error = answer.json()["error"]
+        details = [one for one in error.get("details", []) if isinstance(one, dict)]
+        code = next((one["errorCode"] for one in details if "errorCode" in one), str(error.get("status", "")))
+        fields = tuple(
+            str(violation.get("field", "")) for one in details for violation in one.get("fieldViolations", [])
+        )
+        return str(error.get("message", "")), str(code), fields
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", "", ()
+
+
+def _name(answer: requests.Response) -> str:
+    """The message's name; "" when Firebase said yes in a form that nobody knows."""
+    try:
+        return str(answer.json()["name"])
+    except (ValueError, KeyError, TypeError):
+        return ""
