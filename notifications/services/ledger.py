@@ -26,9 +26,9 @@ from notifications.vocabulary import DeliveryStatus
 _REQUEST = """
 WITH request AS (
   INSERT INTO notifications_notificationrequest
-    (id, created_at, organization_id, event_type_id, template_id, source, idempotency_key, data, content, channels,
-     priority, critical, scheduled_for, recipient_count, status)
-  VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s)
+    (id, created_at, organization_id, event_type_id, template_id, source, idempotency_key, data, content, mail,
+     channels, priority, critical, scheduled_for, recipient_count, status)
+  VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s)
   ON CONFLICT (organization_id, idempotency_key) WHERE NOT (idempotency_key = '') DO NOTHING
   RETURNING id, organization_id, created_at, event_type_id, priority
 )"""
@@ -155,6 +155,7 @@ def request_params(
         message.idempotency_key,
         data,
         orjson.dumps(content).decode() if content else None,
+        orjson.dumps(message.mail).decode() if message.mail else None,
         orjson.dumps(message.channels).decode() if message.channels else None,
         message.priority,
         message.critical,

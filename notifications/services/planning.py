@@ -37,6 +37,7 @@ class Message:
     source: str
     idempotency_key: str
     now: dt.datetime
+    mail: Mapping[str, Any] | None = None
 
     @property
     def expires_at(self) -> dt.datetime | None:
