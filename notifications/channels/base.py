@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Addressed:
     track_opens: bool = False
     track_clicks: bool = False
     devices: tuple[PushTarget, ...] = ()
+    expires_at: dt.datetime | None = None
 
 
 class Channel(abc.ABC):
@@ -42,18 +44,6 @@ class Channel(abc.ABC):
         self, target: Addressed, content: ContentFacts, context: Mapping[str, Any]
     ) -> EmailMessage | SmsMessage | PushMessage:
         """The message to send; raises RenderingError."""
-
-    def devices_of(
-        self, organization_id: uuid.UUID, user_ids: Iterable[uuid.UUID]
-    ) -> Mapping[uuid.UUID, tuple[PushTarget, ...]]:
-        """Where these people are reached, for a channel that has more than one address for a person.
-
-        Asked once per organization and batch, before ``compose``.
-        """
-        return {}
-
-    def learn_from(self, results: Sequence[Result]) -> None:
-        """Take in what came of a slice, in the dispatching thread, after it was settled."""
 
 
 channels: Registry[Channel] = Registry("channel")

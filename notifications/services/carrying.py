@@ -25,13 +25,13 @@ from accounts.models import Organization
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
 from notifications.providers.base import Account, Provider, Result
-from notifications.services import breakers, outbox, rate_limits
+from notifications.services import breakers, outbox, push_subscriptions, rate_limits
 from notifications.services.composing import Job
 from notifications.services.outbox import Beginning, Lease, Settled
 from notifications.services.provider_accounts import accounts_for, provider_of
 from notifications.services.retrying import try_again
 from notifications.services.suppressions import suppress_address
-from notifications.vocabulary import DeliveryStatus, Outcome, Reason
+from notifications.vocabulary import Channel, DeliveryStatus, Outcome, Reason
 
 log = structlog.get_logger(__name__)
 
@@ -158,6 +158,8 @@ class _Pass:
             following = [] if account.key in self.paused else _take(rest, provider.concurrency)
             done, slice_ = slice_, self._settle_and_begin(settled, account, following)
             self._suppress(done.jobs, results)
+            if self.channel == Channel.PUSH:
+                push_subscriptions.learn_from(results)
         return refused
 
     def _settle_and_begin(self, settled: list[Settled], account: Account, jobs: list[Job]) -> _Slice:

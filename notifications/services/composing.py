@@ -200,6 +200,7 @@ def _addressed(
         track_opens=row.track_opens and row.allow_tracking,
         track_clicks=row.track_clicks and row.allow_tracking,
         devices=devices,
+        expires_at=row.expires_at,
         priority=event_type.priority,
     )
 

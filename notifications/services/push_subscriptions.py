@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from accounts.models import Organization, User
 from castcomm.common import sql
@@ -145,10 +145,16 @@ def _target(subscription_id: str, kind: str, endpoint: str, p256dh: str, auth: s
 
 
 def learn_from(results: Sequence[Any]) -> None:
-    """Remove the devices that are gone and mark those that took a push, of the push results among ``results``."""
+    """Remove the devices that are gone and mark those that took a push, of the push results among ``results``.
+
+    Never raises: what came of the pushes is already written, and the next ones may be under way.
+    """
     pushed = [one for one in results if isinstance(one, PushResult)]
-    forget([id_ for one in pushed for id_ in one.gone])
-    mark_used([id_ for one in pushed for id_ in one.taken])
+    try:
+        forget([id_ for one in pushed for id_ in one.gone])
+        mark_used([id_ for one in pushed for id_ in one.taken])
+    except DatabaseError:
+        log.exception("push.not_learned")
 
 
 def forget(subscription_ids: Sequence[str]) -> int:
