@@ -351,7 +351,9 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# What a view of the API takes that says nothing else; sends take files and long lists of recipients.
+API_BODY_BYTES = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 
 # --- Realtime -----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, transaction
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from psycopg.errors import DeadlockDetected
@@ -47,6 +48,8 @@ def send_answer(result: SendResult) -> dict[str, Any]:
 class NotificationsView(TenantAPIView):
     """``POST`` sends; ``GET`` is the caller's inbox."""
 
+    max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
     def get_permissions(self) -> list[Any]:
         return [HasScope("notifications:send")()] if self.request.method == "POST" else [IsMember()]
 
@@ -82,6 +85,7 @@ class BulkView(TenantAPIView):
     """Several different sends in one call. One that is wrong refuses them all."""
 
     permission_classes = [HasScope("notifications:send")]
+    max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     @extend_schema(
         request=serializers.BulkRequest,

@@ -125,7 +125,7 @@ def test_a_wrong_value_names_its_field(client: APIClient, field: str, value: obj
 
 
 def test_a_body_beyond_the_limit_is_413(client: APIClient, settings) -> None:
-    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    settings.API_BODY_BYTES = 1000
     answer = client.patch(ME, {"first_name": "x" * 2000})
     assert answer.status_code == 413
     assert answer.json()["errors"][0]["code"] == "payload_too_large"

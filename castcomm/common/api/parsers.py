@@ -19,7 +19,7 @@ MAX_DEPTH = 64
 
 
 class PayloadTooLarge(APIException):
-    """The body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE."""
+    """The body has more bytes than its address takes."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = "The body of the request is too large."
@@ -40,7 +40,7 @@ class JSONParser(parsers.BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        raw = _read(stream)
+        raw = _read(stream, parser_context)
         try:
             parsed = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
@@ -62,18 +62,23 @@ class CSVParser(parsers.BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        return _read(stream)
+        return _read(stream, parser_context)
 
 
-def _read(stream: IO[Any]) -> bytes:
+def _read(stream: IO[Any], context: Mapping[str, Any] | None) -> bytes:
+    """The body, as large as its view allows (``max_body_bytes``), which is never more than Django does."""
+    limit = getattr((context or {}).get("view"), "max_body_bytes", settings.API_BODY_BYTES)
+    declared = getattr(stream, "META", {}).get("CONTENT_LENGTH") or "0"
+    if declared.isdigit() and int(declared) > limit:
+        raise PayloadTooLarge
     # HttpRequest.body checks the size and keeps the bytes for who needs them again (Idempotency-Key).
     try:
         body = getattr(stream, "body", None)
-        raw = body if body is not None else stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        raw = body if body is not None else stream.read(limit + 1)
     except RequestDataTooBig as error:
         raise PayloadTooLarge from error
     assert isinstance(raw, bytes)
-    if len(raw) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+    if len(raw) > limit:
         raise PayloadTooLarge
     return raw
 
