@@ -62,8 +62,8 @@ class PushResult(Result):
 class PushProvider(Provider[PushMessage]):
     """Pushes to devices of one ``kind``.
 
-    The breaker of the account has nothing to learn here: what fails is a push service or a device, not the account.
-    Results therefore say ``about_recipient``, and a provider keeps a breaker of its own for each service it calls.
+    The account's breaker has nothing to learn here: what fails is a push service or a device, not the account. So
+    results say ``about_recipient``, and a provider keeps its own count for each service (``PushServices``).
     """
 
     kind: str = ""

@@ -32,7 +32,7 @@ from notifications.providers.base import (
 from notifications.providers.outcomes import refusal_for_exception, refusal_for_status, retry_after_seconds
 from notifications.providers.pooled_http import session
 from notifications.providers.push.base import DeviceGone, PushProvider, fitting
-from notifications.providers.push.services import calling
+from notifications.providers.push.services import PushServices
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 LARGEST_PAYLOAD = 4000  # bytes of our part; Firebase takes 4096 with the names it adds
@@ -73,6 +73,7 @@ class Fcm(PushProvider):
     def __init__(self, account: Account) -> None:
         super().__init__(account)
         self._session = session(self.concurrency, connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
+        self._services = PushServices()
         self._lock = threading.Lock()
         self._failed_at = -PAUSE
         self._failure = ""
@@ -107,34 +108,32 @@ class Fcm(PushProvider):
         except ValueError as error:
             raise NotSent(str(error)) from error
         body = orjson.dumps({"message": _message(message, orjson.loads(content), target.endpoint)})
-        with calling(f"fcm:{self.project}"):
-            answer = self._post(url, body, self._token())
-            if answer.status_code == 401:
-                # Definitely not sent, and most likely the token was withdrawn before its time.
-                answer = self._post(
-                    url, body, self._token(instead_of=answer.request.headers["Authorization"])
-                )
+        with self._services.calling("Firebase"):
+            answer = self._post(url, body)
             refused = _refusal(answer)
             if refused is not None:
                 raise refused
             return _name(answer)
 
-    def _post(self, url: str, body: bytes, token: str) -> requests.Response:
+    def _post(self, url: str, body: bytes) -> requests.Response:
+        token = self._token()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            return self._session.post(url, data=body, headers=headers)
+            answer = self._session.post(url, data=body, headers=headers)
         except requests.RequestException as error:
             raise refusal_for_exception(error) from error
+        if answer.status_code == 401:
+            with self._lock:
+                if self._credentials.token == token:
+                    self._credentials.token = None  # withdrawn before its time: the next push gets another
+        return answer
 
-    def _token(self, *, instead_of: str = "") -> str:
-        """An access token, kept until shortly before its end; another one than ``instead_of``. Raises NotSent."""
-        credentials = self._credentials
-        if credentials.valid and f"Bearer {credentials.token}" != instead_of:
-            return str(credentials.token)
+    def _token(self) -> str:
+        """An access token, kept until shortly before its end; raises NotSent."""
         with self._lock:
-            if not credentials.valid or f"Bearer {credentials.token}" == instead_of:
-                self._refresh(credentials)
-            return str(credentials.token)
+            if not self._credentials.valid:
+                self._refresh(self._credentials)
+            return str(self._credentials.token)
 
     def _refresh(self, credentials: Credentials) -> None:
         if time.monotonic() - self._failed_at < PAUSE:

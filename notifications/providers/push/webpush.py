@@ -31,13 +31,13 @@ from notifications.providers.outcomes import refusal_for_status, retry_after_sec
 from notifications.providers.push.base import DeviceGone, PushProvider, fitting
 from notifications.providers.push.encryption import LARGEST_TEXT, base64url, encrypt, receiver_of
 from notifications.providers.push.endpoints import refusal_of
-from notifications.providers.push.services import calling
+from notifications.providers.push.services import PushServices
 from notifications.providers.push.vapid import BadVapidKeys, VapidKeys, authorization, read_keys
 
 GONE = frozenset({404, 410})  # RFC 8030, 7.3
 ABOUT_THE_DEVICE = frozenset({401, 403, 429})  # none of these says that the push service is unwell
 LARGEST_ANSWER = 64 * 1024
-TIMEOUT = 12.0  # seconds for one push
+CONNECT_TIMEOUT, READ_TIMEOUT, TIMEOUT = 3.05, 10.0, 12.0  # seconds; the last is for one push as a whole
 _MOST_AUDIENCES = 1000
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")  # RFC 8030, 5.4
 
@@ -74,8 +74,13 @@ class WebPush(PushProvider):
     def __init__(self, account: Account) -> None:
         super().__init__(account)
         self._client = Client(
-            allow_loopback=settings.WEBPUSH_ALLOW_LOOPBACK, per_host=self.concurrency, hosts=32
+            allow_loopback=settings.WEBPUSH_ALLOW_LOOPBACK,
+            per_host=self.concurrency,
+            hosts=32,
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
         )
+        self._services = PushServices()
         self._signed: dict[str, tuple[int, str]] = {}
 
     def close(self) -> None:
@@ -107,7 +112,7 @@ class WebPush(PushProvider):
             raise NotSent(str(error)) from error
         except ValueError as error:
             raise RefusedForGood(f"The keys of the device cannot be used: {error}.") from error
-        with calling(f"webpush:{parts.netloc}"):
+        with self._services.calling(parts.netloc):
             answer = self._post(target.endpoint, headers, body)
             refused = _refusal(answer)
             if refused is not None:

@@ -6,21 +6,28 @@ any other brings a ``stage``: a context that breaks the far side as told and tel
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import override_settings
 
 from notifications.providers.base import (
     Account,
     EmailMessage,
     PushMessage,
+    PushTarget,
     SmsMessage,
     providers_of,
 )
 from notifications.providers.email.anymail_adapter import AnymailProvider
+from notifications.providers.push.vapid import make_keys
 from notifications.stand_ins import stand_in
 from notifications.vocabulary import Outcome
 from tests.notifications.smtp_server import smtp_server
@@ -215,6 +222,85 @@ def _smtp_stage(mode: str, _monkeypatch: pytest.MonkeyPatch) -> Iterator[FarEnd]
     yield _SmtpEnd(make("email", "smtp", given), server)  # the server is gone, its port is closed
 
 
+@dataclass
+class _PushEnd:
+    """Pushes to the one device that the far side knows; a push names no recipient but its devices."""
+
+    real: Any
+    server: Any
+    far: str
+    target: PushTarget
+
+    @property
+    def provider(self) -> _PushEnd:
+        return self
+
+    def deliver(self, message: PushMessage) -> Any:
+        return self.real.deliver(replace(message, targets=(self.target,)))
+
+    def taken(self) -> list[Taken]:
+        # A push service names the message in the address that it returns; ours is the end of it.
+        return [Taken("", one.message_id, one.delivery_id) for one in self.server.accepted(self.far)]
+
+    def calls(self) -> int:
+        found: int = self.server.calls(self.far)
+        return found
+
+
+@contextmanager
+def _push_stage(mode: str, monkeypatch: pytest.MonkeyPatch, *, key: str) -> Iterator[FarEnd]:
+    monkeypatch.setattr(f"notifications.providers.push.{key}.READ_TIMEOUT", PATIENCE)
+    with stand_in() as server, override_settings(WEBPUSH_ALLOW_LOOPBACK=True):
+        if key == "fcm":
+            target = PushTarget(subscription_id="1", kind="fcm", endpoint="token")
+            provider = make("push", key, firebase_credentials(server) | {"api_url": server.url("fcm")})
+        else:
+            device = server.device()
+            target = PushTarget(
+                subscription_id="1",
+                kind="web",
+                endpoint=device.endpoint,
+                p256dh=device.p256dh,
+                auth=device.auth,
+            )
+            provider = make("push", key, {"vapid_private_key": make_keys()[1]})
+        if mode != "ok":
+            server.break_(key, mode=mode, retry_after=RETRY_AFTER if mode == "429" else None, seconds=0.1)
+        yield _PushEnd(provider, server, key, target)
+        provider.close()
+
+
+def firebase_credentials(server: Any) -> dict[str, str]:
+    """A service account that the stand-in's Firebase takes; its project is its own, and so is its breaker."""
+    account = {
+        "type": "service_account",
+        "project_id": f"project-{server.port}",
+        "private_key_id": "1",
+        "private_key": _service_key(),
+        "client_email": "sender@project.iam.gserviceaccount.com",
+        "token_uri": server.url("fcm", "token"),
+    }
+    return {"firebase_credentials": json.dumps(account)}
+
+
+@functools.cache
+def _service_key() -> str:
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = made.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode()
+
+
+def _push(key: str, *gone: str) -> Subject:
+    message = PushMessage(delivery_id=ID, user_id="", title="Title", body="Body", action_url="/a")
+    outcomes = dict.fromkeys(gone, Outcome.PERMANENT)
+    stage = functools.partial(_push_stage, key=key)
+    return Subject(
+        key=key, channel="push", message=message, stage=stage, modes=(*MODES, *gone), outcomes=outcomes
+    )
+
+
 SUBJECTS: tuple[Subject, ...] = (
     _mail_over_http("sendgrid", "sendgrid", api_key="key"),
     _mail_over_http("mailgun", "mailgun", api_key="key", domain="mg.example.com"),
@@ -230,5 +316,7 @@ SUBJECTS: tuple[Subject, ...] = (
         secret_access_key="key",
         region="eu-central-1",
     ),
+    _push("webpush", "404", "410"),
+    _push("fcm", "404"),
 )
 MAIL = tuple(one for one in SUBJECTS if one.channel == "email")
