@@ -45,6 +45,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("workflows.api.urls")),
     # What no app has answers in the API's error shape.
     path("api/v1/<path:address>", unknown_address, name="unknown-address"),
+    path("", include("notifications.public.urls")),
     # Last, so that in templates the name of a page is the page, and not the API's address of that name.
     path("", include("castcomm.page_urls")),
 ]

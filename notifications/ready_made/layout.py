@@ -1,4 +1,8 @@
-"""The frame of the ready-made e-mails."""
+"""The frame of the ready-made e-mails.
+
+The links below stand in mails that have them: critical ones have no link to unsubscribe, and for a bare address both
+lead to the same page.
+"""
 
 LAYOUT_MJML = """\
 <mj-section background-color="#ffffff" padding="32px 24px 8px">
@@ -13,8 +17,13 @@ LAYOUT_MJML = """\
   <mj-column>
     <mj-divider border-width="1px" border-color="#e5e7eb"></mj-divider>
     <mj-text font-family="Helvetica, Arial, sans-serif" font-size="13px" line-height="20px" color="#6b7280">
-      You get this e-mail because you have an account at {{ organization.name }}.
-      <a href="{{ links.preferences }}" style="color:#1d4ed8">Choose what you get</a>
+      {{ organization.name }} sent you this e-mail.
+      {% if preferences_url and preferences_url != unsubscribe_url %}
+        <a href="{{ preferences_url }}" style="color:#1d4ed8">Choose what you get</a>
+      {% endif %}
+      {% if unsubscribe_url %}
+        &nbsp;<a href="{{ unsubscribe_url }}" style="color:#1d4ed8">Unsubscribe</a>
+      {% endif %}
     </mj-text>
   </mj-column>
 </mj-section>

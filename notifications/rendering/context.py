@@ -8,7 +8,17 @@ from typing import Any
 from django.conf import settings
 
 # Names that CastComm fills in; the data of a call may not use them.
-RESERVED_NAMES = frozenset({"user", "organization", "event", "links", "notification_id"})
+RESERVED_NAMES = frozenset(
+    {
+        "user",
+        "organization",
+        "event",
+        "links",
+        "notification_id",
+        "unsubscribe_url",
+        "preferences_url",
+    }
+)
 
 
 def person_context(
@@ -42,8 +52,14 @@ def message_context(
     event_key: str,
     event_name: str,
     notification_id: str,
+    unsubscribe_url: str = "",
+    preferences_url: str = "",
 ) -> dict[str, Any]:
-    """The whole context; the names beside the data are reserved (``RESERVED_NAMES``)."""
+    """The whole context; the names beside the data are reserved (``RESERVED_NAMES``).
+
+    ``unsubscribe_url`` and ``preferences_url`` are the mail's own links (``mail_links.context_links``), and "" where
+    there is none: on other channels, and the first one in critical mail.
+    """
     return {
         **data,
         "user": user,
@@ -56,4 +72,6 @@ def message_context(
             "preferences": f"{settings.PUBLIC_URL}/preferences/",
         },
         "notification_id": notification_id,
+        "unsubscribe_url": unsubscribe_url,
+        "preferences_url": preferences_url,
     }

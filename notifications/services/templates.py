@@ -27,6 +27,7 @@ from notifications.rendering.mjml import compile_mjml, text_from_html
 from notifications.rendering.mjml_check import check_mjml
 from notifications.rendering.sandbox import MAX_SOURCE, RenderingError, compile_template, variables_of
 from notifications.services.catalog import content_facts
+from notifications.services.mail_links import example_links
 
 EDITABLE = (
     "subject",
@@ -292,4 +293,5 @@ def _preview_context(template: Template, user: User | None, data: Mapping[str, A
         event_key="preview",
         event_name="Preview",
         notification_id="",
+        **example_links(),
     )
