@@ -13,7 +13,7 @@ class NotificationsConfig(AppConfig):
         from castcomm.common.schedules import register_schedule
         from castcomm.monitoring.checks import expect_choice
         from castcomm.realtime import sessions, topics
-        from notifications import checks, realtime  # noqa: F401 - checks register themselves
+        from notifications import alert_checks, checks, realtime  # noqa: F401 - checks register themselves
         from notifications import push_checks  # noqa: F401 - registers itself
         from notifications.channels.base import channels
         from notifications.channels.email import EmailChannel
@@ -32,7 +32,12 @@ class NotificationsConfig(AppConfig):
         )
         from notifications.providers.push import devices  # noqa: F401 - registers the kinds with it
         from notifications.providers.sms import amazon_sns, twilio  # noqa: F401 - register themselves
-        from notifications.services import catalog, customer_webhooks, provider_accounts
+        from notifications.services import (
+            catalog,
+            customer_webhooks,
+            delivery_news,  # noqa: F401 - subscribes itself
+            provider_accounts,
+        )
 
         expect_choice("EMAIL_PROVIDER", email_providers.keys, number="E020")
         expect_choice("EMAIL_PRIMARY_PROVIDER", email_providers.keys, number="E019")

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from accounts.models import Organization
 from castcomm.common import sql
 from castcomm.common.clock import now as current_time
@@ -20,6 +22,7 @@ from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
 from notifications.models import Suppression, SuppressionReason
 from notifications.rendering.sandbox import storable
+from notifications.services.delivery_news import tell_of_suppressions
 from notifications.services.recipients import address_index, normalize_email, normalize_phone
 from notifications.vocabulary import Channel
 
@@ -45,7 +48,7 @@ SELECT g.id, %(now)s, %(organization)s, g.channel, g.address, g.address_index, g
     ON CONFLICT (organization_id, channel, address_index) DO UPDATE
    SET reason = excluded.reason, detail = excluded.detail, expires_at = excluded.expires_at
  WHERE s.expires_at IS NOT NULL OR {_RANK.format("excluded.reason")} >= {_RANK.format("s.reason")}
-RETURNING s.xmax = 0
+RETURNING s.xmax = 0, s.channel, s.address_index
 """  # noqa: S608 - constants only
 
 
@@ -119,7 +122,15 @@ def put_on_list(*, organization_id: uuid.UUID, entries: Sequence[Entry]) -> tupl
     rows = [by_address[key] for key in sorted(by_address)]
     if not rows:
         return 0, 0
-    written = sql.run(
+    with transaction.atomic():
+        written = _write(organization_id, rows)
+        added = [by_address[channel, index] for is_new, channel, index in written if is_new]
+        tell_of_suppressions(organization_id=organization_id, added=added, occurred_at=current_time())
+    return len(added), len(written) - len(added)
+
+
+def _write(organization_id: uuid.UUID, rows: Sequence[Entry]) -> list[sql.Row]:
+    return sql.run(
         _PUT,
         {
             "now": current_time(),
@@ -134,8 +145,6 @@ def put_on_list(*, organization_id: uuid.UUID, entries: Sequence[Entry]) -> tupl
             "ends": [one.expires_at for one in rows],
         },
     )
-    new = sum(1 for (is_new,) in written if is_new)
-    return new, len(written) - new
 
 
 def _rank(entry: Entry) -> tuple[bool, int]:

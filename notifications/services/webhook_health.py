@@ -63,9 +63,8 @@ def _give_notice(row: WebhookEndpoint) -> None:
     """Tell the organization's owners, and whoever looks after alerts."""
     name = f"{row.description or 'The webhook endpoint'} ({host_of(row)})"
     title = "A webhook endpoint was switched off"
-    detail = (
-        f"{name}: {row.get_disabled_reason_display().lower()}. Nothing is sent to it until it is switched on."
-    )
+    why = row.get_disabled_reason_display()
+    detail = f"{name} was switched off. {why}. Nothing is sent to it until somebody switches it on again."
     try:
         with transaction.atomic():
             _notify_owners(row, title, detail)

@@ -1,0 +1,131 @@
+"""What becomes of deliveries and what comes on the suppression list is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.models import Organization, User
+from castcomm.common import events
+from castcomm.common.clock import now
+from notifications.events import DeliveryMoved, Move
+from notifications.models import Delivery, WebhookEndpoint
+from notifications.services import delivery_news
+from notifications.services.outbox import Settled
+from notifications.services.sending import send_notification
+from notifications.services.suppressions import suppress_address
+from notifications.services.webhook_endpoints import create_endpoint
+from notifications.vocabulary import DeliveryStatus, Reason
+from tests.notifications.hook_server import HookServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def delivery(organization: Organization, member: User) -> Delivery:
+    send_notification(
+        organization=organization,
+        recipients=[member],
+        content={"title": "News", "body": "Something."},
+        channels=["email"],
+    )
+    return Delivery.objects.get()
+
+
+def moved(delivery: Delivery, **more: Any) -> DeliveryMoved:
+    given = {
+        "before": "sent", "status": "bounced", "reason": "bounced", "kind": "bounced", "provider": "sendgrid",
+        "detail": "550 <member@example.com>: user unknown", **more,
+    }  # fmt: skip
+    move = Move(
+        delivery_id=delivery.id,
+        notification_id=delivery.notification_id,
+        organization_id=delivery.organization_id,
+        channel=delivery.channel,
+        occurred_at=now(),
+        **given,
+    )
+    return DeliveryMoved(moves=(move,))
+
+
+def test_a_receipt_is_told_without_the_address(
+    endpoint: WebhookEndpoint, delivery: Delivery, drain: Callable[[], int], hook: HookServer, member: User
+) -> None:
+    events.publish(moved(delivery))
+    drain()
+    (told,) = hook.told
+    assert told.event["type"] == "delivery.bounced"
+    assert told.event["data"] == {
+        "delivery_id": str(delivery.id),
+        "notification_id": str(delivery.notification_id),
+        "user_id": str(member.id),
+        "channel": "email",
+        "event_type": "direct",
+        "status": "bounced",
+        "reason": "bounced",
+        "provider": "sendgrid",
+        "detail": "550 <[email]>: user unknown",
+    }
+
+
+def test_who_may_have_it_gets_the_address(
+    organization: Organization, delivery: Delivery, drain: Callable[[], int], hook: HookServer
+) -> None:
+    create_endpoint(organization=organization, url=hook.url(), include_address=True)
+    events.publish(moved(delivery, status="delivered"))
+    drain()
+    assert hook.told[0].event["data"]["address"] == "member@example.com"
+
+
+def test_another_organization_hears_nothing(
+    other_organization: Organization, delivery: Delivery, drain: Callable[[], int], hook: HookServer
+) -> None:
+    create_endpoint(organization=other_organization, url=hook.url())
+    events.publish(moved(delivery))
+    drain()
+    assert hook.told == []
+
+
+@pytest.mark.parametrize(
+    ("status", "types"),
+    [
+        (DeliveryStatus.SENT, ["delivery.sent"]),
+        (DeliveryStatus.DEAD, ["delivery.failed"]),
+        (DeliveryStatus.PENDING, []),
+    ],
+)
+def test_what_dispatch_settles_is_told(
+    endpoint: WebhookEndpoint, delivery: Delivery, drain: Callable[[], int], hook: HookServer,
+    status: DeliveryStatus, types: list[str],
+) -> None:  # fmt: skip
+    ended = Settled(delivery.id, status, Reason.ACCEPTED, 1)
+    with delivery_news.telling(delivery.organization_id, [ended], now=now()):
+        Delivery.objects.update(status=status)
+    drain()
+    assert [one.event["type"] for one in hook.told] == types
+
+
+def test_without_a_listener_settling_costs_nothing_more(
+    organization: Organization, delivery: Delivery, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    ended = Settled(delivery.id, DeliveryStatus.SENT, Reason.ACCEPTED, 1)
+    with delivery_news.telling(organization.id, [ended], now=now()):
+        pass
+    with django_assert_num_queries(0), delivery_news.telling(organization.id, [ended], now=now()):
+        pass
+
+
+def test_a_suppressed_address_is_told_once(
+    organization: Organization, drain: Callable[[], int], hook: HookServer
+) -> None:
+    create_endpoint(organization=organization, url=hook.url("/plain"))
+    create_endpoint(organization=organization, url=hook.url("/full"), include_address=True)
+    for _ in range(2):
+        suppress_address(organization=organization, channel="email", address="ada@example.com")
+    drain()
+    heard = {one.path: (one.event["type"], one.event["data"]) for one in hook.told}
+    assert len(hook.told) == 2
+    assert heard["/plain"] == ("suppression.added", {"channel": "email", "reason": "manual"})
+    assert heard["/full"][1]["address"] == "ada@example.com"
