@@ -86,6 +86,11 @@ class Delivery(TenantModel):
                 condition=~models.Q(provider_message_id=""),
                 name="delivery_message_id",
             ),
+            models.Index(
+                fields=["address_index"],
+                condition=models.Q(channel="sms") & ~models.Q(address_index=""),
+                name="delivery_sms_address",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -29,13 +29,13 @@ _NOWHERE: frozenset[str] = frozenset()
 _read: dict[uuid.UUID, tuple[float, frozenset[str] | None]] = {}
 
 
-def allowed_regions(given: Mapping[str, Any]) -> frozenset[str] | None:
+def allowed_regions(given: Any) -> frozenset[str] | None:
     """The regions (ISO 3166-1, two letters) to which an organization with these settings may send; None for all.
 
     What is there and is no list of codes allows nothing: a slip of the pen must not open the world.
     """
     deployment = frozenset(settings.SMS_ALLOWED_REGIONS)
-    own = given.get(SETTING)
+    own = given.get(SETTING) if isinstance(given, Mapping) else None
     if own in (None, "", []):
         return deployment or None
     codes = own.split(",") if isinstance(own, str) else own
@@ -51,7 +51,7 @@ def regions_of(organization_id: uuid.UUID) -> frozenset[str] | None:
     if time.monotonic() - read_at <= TRUST:
         return known
     given = Organization.objects.filter(id=organization_id).values_list("settings", flat=True).first()
-    found = allowed_regions(given if isinstance(given, dict) else {})
+    found = allowed_regions(given)
     _read[organization_id] = (time.monotonic(), found)
     return found
 
