@@ -241,6 +241,7 @@ def test_files_are_read_back_as_they_were(filename: str, content: bytes, html: s
     assert first.get_filename() == filename
     assert first.get_payload(decode=True) == content
     assert (second.get_content_type(), second.get_payload(decode=True)) == ("text/csv", b"a,b\n")
+    assert second.get_content_charset() == "utf-8"
     assert as_sent(body(parsed, "plain")) == "plain"
     if html:
         assert as_sent(body(parsed, "html")) == as_sent(html)

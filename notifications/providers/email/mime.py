@@ -171,6 +171,8 @@ def _file(file: File) -> bytes:
     kind = file.content_type
     if kind.lower().startswith(("message/", "multipart/")):
         kind = "application/octet-stream"  # these may not be in base64 (RFC 2045, 6.4)
+    elif kind.startswith("text/"):
+        kind += "; charset=utf-8"  # what is taken in as text is UTF-8
     head = (
         f"Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\n"
         f"Content-Disposition: attachment{_filename(file.filename)}\r\n\r\n"
