@@ -1,4 +1,4 @@
-"""Checks of this app's configuration, for ``manage.py check --deploy``."""
+"""Checks of this app's configuration: what cannot work, and for ``check --deploy`` what should not stay so."""
 
 from __future__ import annotations
 
@@ -9,8 +9,97 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 from phonenumbers import SUPPORTED_REGIONS
 
-from notifications.services.provider_accounts import environment_accounts
+from notifications.providers.base import Credential, providers_of
+from notifications.services.provider_accounts import (
+    PRIMARY_SETTINGS,
+    environment_accounts,
+    environment_value,
+)
 from notifications.vocabulary import Channel
+
+_LIMITS = (
+    "EMAIL_RATE_LIMIT_MINUTE",
+    "EMAIL_RATE_LIMIT_HOUR",
+    "EMAIL_RATE_LIMIT_DAY",
+    "USER_RATE_LIMIT_MINUTE",
+    "USER_RATE_LIMIT_HOUR",
+)
+
+
+@register()
+def check_providers(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """Providers that are named and cannot sign in, and limits below nothing."""
+    return [*_named_providers(), *_limits()]
+
+
+@register(Tags.security, deploy=True)
+def check_webhook_secrets(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
+    """Providers whose reports cannot be told from forged ones, and are therefore refused."""
+    found: list[CheckMessage] = []
+    for channel in PRIMARY_SETTINGS:
+        for account in environment_accounts(channel):
+            kind = providers_of(channel).get(account.provider)
+            missing = [
+                one
+                for one in kind.credentials
+                if one.name.startswith("webhook") and not account.credentials.get(one.name)
+            ]
+            if missing:
+                found.append(
+                    Error(
+                        f"{kind.label} is configured without what verifies its reports: bounces and complaints "
+                        "are not seen.",
+                        hint=f"Set {_variables(missing)}; docs/providers.md says where to find it.",
+                        id="castcomm.E054",
+                    )
+                )
+    return found
+
+
+def _named_providers() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for channel, names in PRIMARY_SETTINGS.items():
+        registry = providers_of(channel)
+        for name in names:
+            value = getattr(settings, name)
+            if value not in registry:
+                continue  # empty, or told by the check of choices
+            missing = [one for one in registry.get(value).credentials if _is_missing(one)]
+            if missing:
+                found.append(
+                    Error(
+                        f"{name} is {value!r}, and {_variables(missing)} {'is' if len(missing) == 1 else 'are'} "
+                        "not set: nothing can be sent through it.",
+                        hint=f"Set {_variables(missing)}, or leave {name} out.",
+                        id="castcomm.E053",
+                    )
+                )
+    return found
+
+
+def _is_missing(field: Credential) -> bool:
+    return (
+        field.required
+        and not field.default
+        and bool(field.env)
+        and not any(environment_value(name) for name in field.env)
+    )
+
+
+def _variables(fields: Sequence[Credential]) -> str:
+    return ", ".join(field.env[0] for field in fields)
+
+
+def _limits() -> list[CheckMessage]:
+    return [
+        Error(
+            f"{name} is {getattr(settings, name)}; a limit is a number of messages.",
+            hint=f"Set {name} to 0 for no limit, or to a number above.",
+            id="castcomm.E055",
+        )
+        for name in _LIMITS
+        if getattr(settings, name) < 0
+    ]
 
 
 @register(Tags.compatibility, deploy=True)

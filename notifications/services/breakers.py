@@ -20,10 +20,12 @@ from django.db import DatabaseError
 from prometheus_client import Counter
 
 from castcomm.common.ids import new_id
+from castcomm.monitoring.redaction import redact_text
 from notifications.models import BreakerState, ProviderBreaker
 from notifications.services import breaker_rows, breaker_script, shared_scripts
+from notifications.services.alerts import raise_alert
 from notifications.services.breaker_script import Answer, BreakerView
-from notifications.services.provider_accounts import all_accounts
+from notifications.services.provider_accounts import account_by_key, all_accounts
 
 __all__ = ["BreakerView", "Permit", "open_by_hand", "permit", "record", "reset", "states"]
 
@@ -34,7 +36,6 @@ REASON_LENGTH = 500
 _changes = Counter(
     "castcomm_provider_breaker_changes", "State changes of circuit breakers.", ["account", "change"]
 )
-_EVENTS = {"opened": "opened", "reopened": "opened", "closed": "closed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ def permit(account_key: str) -> Permit:
     """
     seen = _of(account_key)
     now = time.monotonic()
-    if seen.permit is not None and now - seen.seen_at < TRUST:
-        since = now - seen.seen_at
-        return Permit(seen.permit.state, max(seen.permit.retry_in - since, 0.0))
+    known, since = seen.permit, now - seen.seen_at
+    if known is not None and since < TRUST and (known.state == "closed" or since < known.retry_in):
+        return Permit(known.state, max(known.retry_in - since, 0.0))
     token = new_id().hex
     answer = _shared(account_key, lambda: breaker_script.permit(account_key, token))
     if answer is None:
@@ -198,6 +199,23 @@ def _changed(account_key: str, answer: Answer, change: str) -> None:
         openings=view.openings,
         open_until=view.open_until.isoformat() if view.open_until else None,
         reason=view.reason,
+    )
+    if change == "opened":
+        _alert(view)
+
+
+def _alert(view: BreakerView) -> None:
+    """One alert per outage and account: openings after failed probes are no news."""
+    try:
+        account = account_by_key(view.account)
+    except DatabaseError:
+        account = None
+    raise_alert(
+        kind=f"breaker_open.{view.account}",
+        title=f"{account.name if account else view.account} is left alone: it keeps failing",
+        detail=redact_text(view.reason),
+        severity="warning",
+        organization_id=account.organization_id if account else None,
     )
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import redis
+import structlog
 from django.db import connections
+from prometheus_client import REGISTRY
 
 from castcomm.common.clock import now
-from notifications.models import ProviderBreaker
+from notifications.models import ProviderBreaker, WebhookMessage
 from notifications.services import breaker_script, breakers, doorbell, shared_scripts
 from notifications.services.breakers import Permit, open_by_hand, permit, record, reset, states
 from tests.realtime.running import OwnRedis, free_port, own_redis
@@ -195,6 +197,31 @@ def test_a_closed_breaker_is_not_asked_for_each_slice() -> None:
         record(KEY, succeeded=8, failed=0, reason="")
     after = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert after - before < 10  # other tests of this run may use the same server
+
+
+def test_an_outage_is_one_alert_without_addresses(settings: Any) -> None:
+    settings.ALERT_WEBHOOK_URL = "https://alerts.example.com/"
+    fail(5, "550: somebody@example.com is not welcome")
+    let_it_be_over()
+    assert look().state == "probe"
+    with structlog.testing.capture_logs() as logs:
+        fail(1)
+    (alert,) = WebhookMessage.objects.filter(event_type=f"alert.breaker_open.{KEY}")
+    assert "somebody@example.com" not in str(alert.payload)
+    assert [entry["event"] for entry in logs] == ["breaker.reopened"]
+
+
+def test_changes_are_counted_for_prometheus() -> None:
+    def count(change: str) -> float:
+        labels = {"account": KEY, "change": change}
+        return REGISTRY.get_sample_value("castcomm_provider_breaker_changes_total", labels) or 0.0
+
+    before = count("opened"), count("closed")
+    fail(5)
+    let_it_be_over()
+    look()
+    record(KEY, succeeded=1, failed=0, reason="")
+    assert (count("opened"), count("closed")) == (before[0] + 1, before[1] + 1)
 
 
 # --- Several processes --------------------------------------------------------------------------------

@@ -1,0 +1,68 @@
+"""Providers that cannot work are told by ``manage.py check``, with the variables to set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+
+
+def found(number: str, *, deploy: bool = False) -> list[CheckMessage]:
+    everything = run_checks(include_deployment_checks=deploy)
+    return [message for message in everything if message.id == f"castcomm.{number}"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(settings: Any) -> None:
+    settings.PROVIDER_ENVIRONMENT = {}
+    for name in ("EMAIL_PRIMARY_PROVIDER", "EMAIL_PROVIDER", "SMS_PROVIDER", "PUSH_PROVIDER"):
+        setattr(settings, name, "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "provider", "there", "missing"),
+    [
+        ("EMAIL_PRIMARY_PROVIDER", "sendgrid", {}, ["SENDGRID_API_KEY"]),
+        ("EMAIL_PROVIDER", "mailgun", {"MAILGUN_API_KEY": "very-secret"}, ["MAILGUN_DOMAIN"]),
+        ("SMS_PROVIDER", "twilio", {}, ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"]),
+    ],
+)
+def test_a_named_provider_without_its_variables(
+    settings: Any, setting: str, provider: str, there: dict[str, str], missing: list[str]
+) -> None:
+    assert found("E053") == []
+    setattr(settings, setting, provider)
+    settings.PROVIDER_ENVIRONMENT = there
+    (message,) = found("E053")
+    assert setting in message.msg
+    assert all(name in message.msg for name in missing)
+    assert not any(name in message.msg for name in there)
+    assert "very-secret" not in f"{message.msg} {message.hint}"
+
+
+def test_a_provider_with_what_it_needs_is_fine(settings: Any) -> None:
+    settings.EMAIL_PROVIDER, settings.SMS_PROVIDER = "smtp", "console"
+    assert found("E053") == []
+    settings.EMAIL_PROVIDER = "postmark"
+    settings.PROVIDER_ENVIRONMENT = {"POSTMARK_SERVER_TOKEN": "another spelling"}
+    assert found("E053") == []
+
+
+def test_a_provider_whose_reports_cannot_be_verified(settings: Any) -> None:
+    settings.PROVIDER_ENVIRONMENT = {"POSTMARK_API_KEY": "x", "POSTMARK_WEBHOOK_USER": "castcomm"}
+    assert found("E054") == [], "it is a check of deployments"
+    (message,) = found("E054", deploy=True)
+    assert "Postmark" in message.msg
+    assert "POSTMARK_WEBHOOK_PASSWORD" in (message.hint or "")
+    assert "POSTMARK_WEBHOOK_USER" not in (message.hint or "")
+    settings.PROVIDER_ENVIRONMENT = {**settings.PROVIDER_ENVIRONMENT, "POSTMARK_WEBHOOK_PASSWORD": "y"}
+    assert found("E054", deploy=True) == []
+
+
+@pytest.mark.parametrize("name", ["EMAIL_RATE_LIMIT_DAY", "USER_RATE_LIMIT_MINUTE"])
+def test_a_limit_below_nothing(settings: Any, name: str) -> None:
+    assert found("E055") == []
+    setattr(settings, name, -1)
+    (message,) = found("E055")
+    assert name in message.msg
