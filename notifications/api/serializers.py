@@ -13,6 +13,14 @@ from notifications.services.templates import EDITABLE
 from notifications.vocabulary import Channel, Priority
 
 
+class AttachmentField(StrictSerializer):
+    """A file; ``content`` is base64. What it may be is the service's to say."""
+
+    filename = serializers.CharField(max_length=255, trim_whitespace=False)
+    content_type = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    content = serializers.CharField(trim_whitespace=False)
+
+
 class SendRequest(StrictSerializer):
     """A call to send. Deeper checks are the service's, so that every way in gets the same answers."""
 
@@ -28,6 +36,8 @@ class SendRequest(StrictSerializer):
     )
     priority = serializers.ChoiceField([one.key for one in Priority], required=False)
     scheduled_for = serializers.DateTimeField(required=False)
+    reply_to = serializers.CharField(max_length=254, required=False)
+    attachments = AttachmentField(many=True, required=False)
 
 
 class BulkRequest(StrictSerializer):

@@ -18,7 +18,7 @@ from notifications.providers.base import File, PushTarget, SmsMessage
 from notifications.rendering.content import ContentFacts, literal_content
 from notifications.rendering.context import message_context, person_context
 from notifications.rendering.sandbox import RenderingError
-from notifications.services import mail_links, outbox, push_subscriptions
+from notifications.services import attachments, mail_links, outbox, push_subscriptions
 from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
 from notifications.services.outbox import Details, RequestTexts, Settled
 from notifications.services.retrying import try_again
@@ -81,7 +81,8 @@ def compose(channel_key: str, claimed: Sequence[uuid.UUID]) -> tuple[list[Job], 
 
 def _shared(texts: Mapping[uuid.UUID, RequestTexts]) -> dict[uuid.UUID, _Shared]:
     mails = {id_: orjson.loads(one.mail) for id_, one in texts.items() if one.mail}
-    files: dict[uuid.UUID, tuple[File, ...]] = {}
+    with_files = [id_ for id_, mail in mails.items() if mail.get("attachments")]
+    files = attachments.load(with_files) if with_files else {}
     return {
         id_: _Shared(
             data=orjson.loads(one.data),

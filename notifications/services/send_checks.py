@@ -11,10 +11,12 @@ import orjson
 
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
+from notifications.providers.base import File
 from notifications.rendering.content import CONTENT_FIELDS, MAX_URL
 from notifications.rendering.sandbox import storable
+from notifications.services.attachments import check_attachments
 from notifications.services.planning import check_data
-from notifications.services.recipients import Reference, parse_recipients
+from notifications.services.recipients import Reference, normalize_email, parse_recipients
 from notifications.vocabulary import Channel, Priority
 
 MAX_RECIPIENTS = 100_000
@@ -35,6 +37,15 @@ class CheckedCall:
     scheduled_for: dt.datetime | None
     idempotency_key: str
     now: dt.datetime
+    reply_to: str
+    files: list[File]
+
+    @property
+    def mail(self) -> dict[str, Any] | None:
+        """What only mail needs, as it is stored with the request."""
+        if not self.reply_to and not self.files:
+            return None
+        return {"reply_to": self.reply_to, "attachments": len(self.files)}
 
 
 def check_call(
@@ -45,6 +56,8 @@ def check_call(
     channels: Sequence[str] | None,
     scheduled_for: dt.datetime | None,
     idempotency_key: str,
+    reply_to: str,
+    attachments: Sequence[Any] | None,
 ) -> CheckedCall:
     """Check the form of everything that does not need the database; raises InvalidInput that names the field."""
     references = parse_recipients(recipients)
@@ -62,6 +75,8 @@ def check_call(
         scheduled_for=_check_schedule(scheduled_for, moment),
         idempotency_key=_check_key(idempotency_key),
         now=moment,
+        reply_to=normalize_email(reply_to, attr="reply_to") if reply_to else "",
+        files=check_attachments(attachments) if attachments is not None else [],
     )
 
 

@@ -8,17 +8,21 @@ which workers turn into notifications the same way.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
+
 from accounts.models import Organization
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
 from notifications.rendering.content import ContentFacts
 from notifications.services import fanout, ledger
+from notifications.services.attachments import store as store_attachments
 from notifications.services.catalog import Catalog, EventTypeFacts, TemplateFacts, catalog_of
 from notifications.services.defaults import DIRECT, ensure_direct_event_type
 from notifications.services.planning import (
@@ -74,11 +78,15 @@ def send_notification(
     idempotency_key: str = "",
     source: str = "python",
     critical: bool | None = None,
+    reply_to: str = "",
+    attachments: Sequence[Any] | None = None,
 ) -> SendResult:
     """Send to ``recipients`` (users, their ids, e-mail addresses, or ``{"user"|"email"|"phone": …}``).
 
     Name an ``event_type``, a ``template``, or give ``content`` (title, body, subject, html, text, sms,
     action_url); an event type may be combined with either of the others. ``scheduled_for`` is aware.
+    ``reply_to`` and ``attachments`` (``{"filename", "content_type", "content"}``, the content bytes or base64) are for
+    mail and go to all recipients.
     The same ``idempotency_key`` in the same organization sends once, for ever: the later call returns the first
     result with ``duplicate=True``. Raises InvalidInput that names the field; nothing is written then.
     """
@@ -89,6 +97,8 @@ def send_notification(
         channels=channels,
         scheduled_for=scheduled_for,
         idempotency_key=idempotency_key,
+        reply_to=reply_to,
+        attachments=attachments,
     )
     check_something_named(event_type=event_type, template=template, content=content)
     check_regions(organization=organization, references=call.references)
@@ -111,14 +121,19 @@ def send_notification(
         source=source[:40],
         idempotency_key=call.idempotency_key,
         now=call.now,
+        mail=call.mail,
     )
     if is_large:
         return _send_large(message, call)
     planned = plan(message, people=people, organization=facts, catalog=catalog)
-    if not ledger.write(
-        message, planned, data=call.encoded_data, content=content, recipient_count=len(planned)
-    ):
-        return _earlier_result(organization.id, idempotency_key)
+    # Files are rows of their own, which have to be there when the deliveries are seen.
+    with transaction.atomic() if call.files else contextlib.nullcontext():
+        if not ledger.write(
+            message, planned, data=call.encoded_data, content=content, recipient_count=len(planned)
+        ):
+            return _earlier_result(organization.id, idempotency_key)
+        if call.files:
+            store_attachments(message.request_id, call.files)
     return _result(message, planned)
 
 
@@ -145,9 +160,11 @@ def _result(message: Message, planned: list[PlannedNotification]) -> SendResult:
 
 def _send_large(message: Message, call: CheckedCall) -> SendResult:
     """Accept a large audience: the request and its chunks in one transaction, the rest in the background."""
-    request_id = fanout.accept(message, call.references, data=call.encoded_data, content=call.content)
-    if request_id is None:
-        return _earlier_result(message.organization_id, message.idempotency_key)
+    with transaction.atomic():
+        request_id = fanout.accept(message, call.references, data=call.encoded_data, content=call.content)
+        if request_id is None:
+            return _earlier_result(message.organization_id, message.idempotency_key)
+        store_attachments(request_id, call.files)
     return SendResult(request_id, False, len(call.references), [])
 
 
