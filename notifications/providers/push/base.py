@@ -169,15 +169,23 @@ def fitting(message: PushMessage, limit: int, fields: Mapping[str, Any]) -> byte
 
     Raises RefusedForGood when it does not fit even without the body.
     """
-    text = message.body
-    made = orjson.dumps({**fields, "body": text})
-    if len(made) > limit:
-        bare = len(orjson.dumps({**fields, "body": ""}))
-        if bare > limit:
-            raise RefusedForGood(f"The push has {bare} bytes without its body; at most {limit} fit.")
-    while len(made) > limit:
-        # Cut by bytes, as escapes and other scripts make characters of different sizes; at least one goes each time.
-        kept = max(len(text.encode()) - (len(made) - limit) - 3, 0)
-        text = text.encode()[:kept].decode(errors="ignore")
-        made = orjson.dumps({**fields, "body": f"{text.rstrip()}…" if text.strip() else ""})
-    return made
+    made = orjson.dumps({**fields, "body": message.body})
+    if len(made) <= limit:
+        return made
+    bare = len(orjson.dumps({**fields, "body": ""}))
+    if bare > limit:
+        raise RefusedForGood(f"The push has {bare} bytes without its body; at most {limit} fit.")
+    return orjson.dumps({**fields, "body": _shortened(message.body, limit - bare)})
+
+
+def _shortened(text: str, room: int) -> str:
+    """The longest beginning of ``text`` that takes ``room`` bytes in JSON with an ellipsis, or ""."""
+    low, high = 0, min(len(text), room)
+    while low < high:
+        middle = (low + high + 1) // 2
+        # Without the quotation marks; characters take from one byte to six.
+        if len(orjson.dumps(f"{text[:middle]}…")) - 2 <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return f"{text[:low].rstrip()}…" if low else ""

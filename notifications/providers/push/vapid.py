@@ -58,7 +58,7 @@ def authorization(keys: VapidKeys, *, audience: str, subject: str, hour: int) ->
     signed = f"{_HEAD}.{base64url(orjson.dumps(claims))}"
     r, s = decode_dss_signature(keys.private.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
     signature = base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))  # RFC 7518, 3.4
-    return f"vapid t={signed}.{signature}, k={keys.public}"
+    return f"vapid t={signed}.{signature},k={keys.public}"
 
 
 def _point(key: ec.EllipticCurvePrivateKey) -> str:
