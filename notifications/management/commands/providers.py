@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
     def _mend(self, name: str) -> None:
         _stand_ins().mend(None if name == "all" else name)
-        self.stdout.write(f"{name} works again.")
+        self.stdout.write("All work again." if name == "all" else f"{name} works again.")
 
     def _demo(self, *, on: bool) -> None:
         if not on:
