@@ -8,6 +8,8 @@ none took it and none may have it is the delivery tried again.
 from __future__ import annotations
 
 import abc
+import hashlib
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from notifications.providers.base import (
     RefusedForGood,
     Result,
 )
+from notifications.providers.push.encryption import base64url
 from notifications.vocabulary import Outcome
 
 log = structlog.get_logger(__name__)
@@ -33,6 +36,7 @@ log = structlog.get_logger(__name__)
 BUDGET = 20.0  # seconds for all devices of one message; a lease is longer
 NO_DEVICE = "No device is left."
 _TOLD = 3  # different causes in a detail
+_TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 class DeviceGone(RefusedForGood):
@@ -98,7 +102,7 @@ class PushProvider(Provider[PushMessage]):
         """Push to each device in turn, for ``BUDGET`` seconds at the most; never raises."""
         started = time.monotonic()
         contents: dict[str, bytes] = {}
-        outcomes = []
+        outcomes: list[DeviceOutcome] = []
         for target in message.targets:
             if outcomes and time.monotonic() - started > BUDGET:
                 outcomes.append(DeviceOutcome(target.subscription_id, Outcome.NOT_SENT, "No time was left."))
@@ -189,3 +193,10 @@ def _shortened(text: str, room: int) -> str:
         else:
             high = middle - 1
     return f"{text[:low].rstrip()}…" if low else ""
+
+
+def topic_header(topic: str) -> str:
+    """A topic as RFC 8030, 5.4 allows it; what has another form is hashed."""
+    if _TOPIC.fullmatch(topic):
+        return topic
+    return base64url(hashlib.sha256(topic.encode()).digest())[:32]

@@ -7,8 +7,6 @@ to a push service stay open.
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -28,8 +26,8 @@ from notifications.providers.base import (
     push_providers,
 )
 from notifications.providers.outcomes import refusal_for_status, retry_after_seconds
-from notifications.providers.push.base import DeviceGone, PushProvider, fitting
-from notifications.providers.push.encryption import LARGEST_TEXT, base64url, encrypt, receiver_of
+from notifications.providers.push.base import DeviceGone, PushProvider, fitting, topic_header
+from notifications.providers.push.encryption import LARGEST_TEXT, encrypt, receiver_of
 from notifications.providers.push.endpoints import refusal_of
 from notifications.providers.push.services import PushServices
 from notifications.providers.push.vapid import BadVapidKeys, VapidKeys, authorization, read_keys
@@ -39,7 +37,6 @@ ABOUT_THE_DEVICE = frozenset({401, 403, 429})  # none of these says that the pus
 LARGEST_ANSWER = 64 * 1024
 CONNECT_TIMEOUT, READ_TIMEOUT, TIMEOUT = 3.05, 10.0, 12.0  # seconds; the last is for one push as a whole
 _MOST_AUDIENCES = 1000
-_TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")  # RFC 8030, 5.4
 
 
 @push_providers.add("webpush")
@@ -155,13 +152,6 @@ class WebPush(PushProvider):
             if error.retryable:
                 raise NotSent(error.message) from error
             raise RefusedForGood(error.message) from error
-
-
-def topic_header(topic: str) -> str:
-    """A topic as the header allows it: what has another form is hashed (RFC 8030, 5.4)."""
-    if _TOPIC.fullmatch(topic):
-        return topic
-    return base64url(hashlib.sha256(topic.encode()).digest())[:32]
 
 
 def _refusal(answer: Answer) -> ProviderRefusal | None:
