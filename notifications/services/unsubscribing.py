@@ -213,12 +213,12 @@ def _stop_switches(subscription: Subscription, user: User, scope: Scope) -> list
         on = [row for row in own if row.enabled and row.scope != "global"]
     targets += sorted({(row.scope, _key(row)) for row in on})
     known = {(row.scope, _key(row)): row.enabled for row in own if row.channel == _EMAIL}
-    before = [[*target, known.get(target)] for target in targets if known.get(target) is not False]
-    if not before:
+    targets = [target for target in targets if known.get(target) is not False]
+    if not targets:
         return None
-    changes = [Change(kind, key, _EMAIL, False) for kind, key, _ in before]
+    changes = [Change(kind, key, _EMAIL, False) for kind, key in targets]
     set_switches(organization=subscription.organization, user=user, changes=changes)
-    return before
+    return [[*target, known.get(target)] for target in targets]
 
 
 def _key(row: Preference) -> str:
