@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -82,6 +83,7 @@ def choose_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
             "providers": [
                 {"key": key, "label": kind.label or key, "address": f"?channel={channel}&provider={key}"}
                 for key, kind in providers_of(channel).items()
+                if key != "console" or settings.DEBUG
             ],
         }
         for channel in PRIMARY_SETTINGS

@@ -35,7 +35,7 @@ from notifications.services.provider_accounts_editing import (
 )
 from notifications.vocabulary import Channel
 
-SHARED = "All without their own"
+SHARED = "Shared"
 
 
 @admin.register(ProviderAccount)
@@ -43,7 +43,7 @@ class ProviderAccountAdmin(TenantAdmin):
     """An organization's staff see and change its own accounts; superusers the shared ones as well."""
 
     list_display = (
-        "position", "name", "provider_label", "channel_label", "owner", "is_active", "breaker_label", "limits",
+        "position", "name", "provider_label", "channel_label", "owner", "is_on", "breaker_label", "limits",
         "last_day",
     )  # fmt: skip
     list_display_links = ("name",)
@@ -52,6 +52,7 @@ class ProviderAccountAdmin(TenantAdmin):
     list_select_related = ("organization",)
     list_before_template = "admin/notifications/provideraccount/environment.html"
     search_fields = ("name", "provider")
+    sortable_by = ()
     ordering = ("channel", "position", "created_at")
     actions = ("switch_on_selected", "switch_off_selected")
     actions_detail = ("open_test", "open_breaker", "switch_on", "switch_off", "stop", "reset")
@@ -89,7 +90,7 @@ class ProviderAccountAdmin(TenantAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = {
             **(extra_context or {}),
-            "environment": _environment_rows(request),
+            "environment_accounts": _environment_rows(request),
             "sees_numbers": is_superuser(request),
         }
         return super().changelist_view(request, context)
@@ -115,7 +116,7 @@ class ProviderAccountAdmin(TenantAdmin):
         owner = made.base_fields.get("organization")
         if owner is not None:
             owner.required = not is_superuser(request)
-            owner.empty_label = None if owner.required else f"{SHARED} (shared)"
+            owner.empty_label = None if owner.required else "Shared: all that have none of their own"
             owner.help_text = (
                 "An organization that has accounts of its own for a channel uses those and no others."
             )
@@ -134,7 +135,7 @@ class ProviderAccountAdmin(TenantAdmin):
         order = "Lower positions are tried first; accounts of one position share the load by weight."
         sets.append(("Order", {"fields": (("position", "weight"),), "description": order}))
         limits = "What is over a limit waits and is not lost. Empty: no limit."
-        sets.append(("Limits", {"fields": (("per_minute", "per_hour", "per_day"),), "description": limits}))
+        sets.append(("Limits", {"fields": ("per_minute", "per_hour", "per_day"), "description": limits}))
         return sets
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -154,17 +155,21 @@ class ProviderAccountAdmin(TenantAdmin):
 
     # --- The list -------------------------------------------------------------------------------------
 
-    @display(description="provider", ordering="provider")
+    @display(description="provider")
     def provider_label(self, row: ProviderAccount) -> str:
         return _label(row.channel, row.provider)
 
-    @display(description="channel", ordering="channel")
+    @display(description="channel")
     def channel_label(self, row: ProviderAccount) -> str:
         return row.get_channel_display()
 
-    @display(description="for", ordering="organization__name")
+    @display(description="for")
     def owner(self, row: ProviderAccount) -> str:
         return str(row.organization) if row.organization else SHARED
+
+    @display(description="on", boolean=True)
+    def is_on(self, row: ProviderAccount) -> bool:
+        return row.is_active
 
     @display(description="breaker")
     def breaker_label(self, row: Any) -> SafeString:

@@ -63,7 +63,7 @@ def stored_credentials(account: ProviderAccount) -> dict[str, str]:
 
 def is_many_lines(field: Credential) -> bool:
     """Whether a value of this field is a file's contents: a key in PEM, a service account in JSON."""
-    return field.name.endswith(("_json", "private_key", "_pem", "certificate"))
+    return field.name.endswith(("_json", "_credentials", "private_key", "_pem", "certificate"))
 
 
 def save_provider_account(
@@ -127,8 +127,9 @@ def checked_credentials(
         merged.pop(name, None)
     for field in declared.values():
         _check_value(field, merged.get(field.name, ""))
-    kept = {name: value for name, value in merged.items() if value}
-    _check_host(account, kept)
+    # A default is not written down: where it depends on another field, the class has to see that nothing was said.
+    kept = {name: value for name, value in merged.items() if value and value != declared[name].default}
+    _check_host(account, {**_defaults(kind), **kept})
     _check_it_starts(account, kind, kept)
     return kept
 
@@ -206,9 +207,13 @@ def _check_it_starts(account: ProviderAccount, kind: type[Provider[Any]], values
     )
     try:
         kind(account_of(tried)).close()
-    except Exception as error:
+    except Exception as error:  # whatever a client's library makes of a wrong value
         log.warning("provider_account.refused", provider=account.provider, error=type(error).__name__)
         raise InvalidInput(
             "The provider cannot work with these values: one of them is not what its field asks for.",
             attr="credentials",
         ) from None
+
+
+def _defaults(kind: type[Provider[Any]]) -> dict[str, str]:
+    return {one.name: one.default for one in kind.credentials if one.default}

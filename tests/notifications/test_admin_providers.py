@@ -203,6 +203,33 @@ def test_no_provider_of_another_channel_and_none_that_is_not_there(desk: Client)
     assert not ProviderAccount.objects.exists()
 
 
+def test_a_default_is_not_written_down() -> None:
+    account = ProviderAccount(channel="email", provider="smtp", name="Relay")
+    save_provider_account(account=account, credentials={"host": "127.0.0.1", "port": "587", "timeout": "5"})
+    assert stored(account) == {"host": "127.0.0.1", "timeout": "5"}
+
+
+def test_a_key_of_many_lines_is_taken_and_not_shown_again(desk: Client, organization: Organization) -> None:
+    query = "?channel=push&provider=fcm"
+    key = '{"type": "service_account",\n "private_key": "' + SECRET + '"}'
+    fields = {
+        "name": "App",
+        "position": "1",
+        "weight": "1",
+        "organization": organization.pk,
+        "is_active": "on",
+    }
+    refused = desk.post(
+        add_page() + query, {**fields, "position": "0", "credential_firebase_credentials": key}
+    )
+    assert "position" in refused.context["adminform"].form.errors
+    assert SECRET not in refused.content.decode()
+    desk.post(add_page() + query, {**fields, "credential_firebase_credentials": key})
+    account = ProviderAccount.objects.get()
+    assert stored(account)["firebase_credentials"] == key
+    assert SECRET not in text_of(desk, page_of(account))
+
+
 # --- Who may ------------------------------------------------------------------------------------------
 
 
