@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))  # a benchmark is run by its path, and may use what CastComm has
 
 
 @contextlib.contextmanager

@@ -4,9 +4,11 @@
 seconds it took.
 """
 
+import json
 import os
 import sys
 import time
+from typing import Any
 from uuid import UUID
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "castcomm.settings")
@@ -17,7 +19,14 @@ django.setup()
 
 from accounts.models import Membership, Organization, User  # noqa: E402
 from castcomm.common.crypto import blind_index  # noqa: E402
-from notifications.models import Category, EventType, Preference, Template, TemplateContent  # noqa: E402
+from notifications.models import (  # noqa: E402
+    Category,
+    EventType,
+    Preference,
+    ProviderAccount,
+    Template,
+    TemplateContent,
+)
 from notifications.services.sending import send_notification  # noqa: E402
 from notifications.services.templates import draft_of, publish_template  # noqa: E402
 from pipeline_peers.mail import HTML, SUBJECT, TEXT, settle_in  # noqa: E402
@@ -107,5 +116,16 @@ def bulk(count: int) -> None:
     print(started, time.monotonic() - started)
 
 
+def accounts(given: list[dict[str, Any]]) -> None:
+    """Replace all provider accounts."""
+    ProviderAccount.objects.all().delete()
+    for one in given:
+        credentials = json.dumps(one.pop("credentials"))
+        ProviderAccount.objects.create(channel="email", name=one["provider"], credentials=credentials, **one)
+
+
 if __name__ == "__main__":
-    {"prepare": prepare, "single": single, "bulk": bulk}[sys.argv[1]](int(sys.argv[2]))
+    if sys.argv[1] == "accounts":
+        accounts(json.loads(sys.argv[2]))
+    else:
+        {"prepare": prepare, "single": single, "bulk": bulk}[sys.argv[1]](int(sys.argv[2]))
