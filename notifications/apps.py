@@ -38,6 +38,7 @@ class NotificationsConfig(AppConfig):
             delivery_news,  # noqa: F401 - subscribes itself
             provider_accounts,
         )
+        from notifications.webhooks import registered  # noqa: F401 - the parsers and their check register themselves
 
         expect_choice("EMAIL_PROVIDER", email_providers.keys, number="E020")
         expect_choice("EMAIL_PRIMARY_PROVIDER", email_providers.keys, number="E019")

@@ -13,8 +13,9 @@ import datetime as dt
 import functools
 import hashlib
 import math
+import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
@@ -30,8 +31,11 @@ from castcomm.common.registry import Registry
 from notifications.providers.base import Account
 from notifications.vocabulary import ReceiptKind
 
-# The names under which our delivery id travels as a provider's metadata.
-DELIVERY_KEYS = ("delivery_id", "delivery-id", "deliveryId", "castcomm_delivery_id", "castcomm-delivery")
+# The names under which our delivery id travels as metadata, without what providers do to case and separators.
+_DELIVERY_NAMES = frozenset(
+    {"delivery", "deliveryid", "castcommdelivery", "castcommdeliveryid", "xcastcommdelivery"}
+)
+_NOT_A_LETTER = re.compile("[^a-z]")
 _AHEAD = dt.timedelta(minutes=5)  # by which a provider's clock may be ahead of ours
 
 
@@ -220,9 +224,19 @@ def _moment(value: object) -> dt.datetime | None:
 
 
 def delivery_id_in(metadata: object) -> uuid.UUID | None:
-    """Our delivery id in a provider's metadata, or None."""
-    found = mapping(metadata)
-    return next((id_ for key in DELIVERY_KEYS if (id_ := parse_id(found.get(key)))), None)
+    """Our delivery id in a provider's metadata, or None.
+
+    Metadata is an object (of texts, or of lists of texts) or a list of objects with ``name`` and ``value``, as mails'
+    headers are. ``X-Metadata`` is looked into as JSON: so Anymail sends metadata where a provider has none of its own.
+    """
+    for name, value in _pairs(metadata):
+        plain = _NOT_A_LETTER.sub("", name.lower())
+        given = value[0] if isinstance(value, list) and value else value
+        if plain in _DELIVERY_NAMES and (found := parse_id(given)):
+            return found
+        if plain == "xmetadata" and isinstance(given, str) and (found := delivery_id_in(_object(given))):
+            return found
+    return None
 
 
 def delivery_id_of_mail(message_id: object) -> uuid.UUID | None:
@@ -230,21 +244,16 @@ def delivery_id_of_mail(message_id: object) -> uuid.UUID | None:
     return parse_id(text(message_id, 998).strip("<> ").partition("@")[0])
 
 
-def delivery_id_in_headers(headers: object) -> uuid.UUID | None:
-    """Our delivery id in a mail's headers, given as a list of objects with ``name`` and ``value``."""
-    for header in sequence(headers):
-        name, value = text(mapping(header).get("name")).lower(), mapping(header).get("value")
-        if name == "x-castcomm-delivery" and (found := parse_id(value)):
-            return found
-        if name == "x-metadata" and (found := delivery_id_in(_object(value))):
-            return found
-        if name == "message-id" and (found := delivery_id_of_mail(value)):
-            return found
-    return None
+def _pairs(metadata: object) -> Iterator[tuple[str, Any]]:
+    if isinstance(metadata, Mapping):
+        yield from ((str(name), value) for name, value in metadata.items())
+    for one in sequence(metadata):
+        yield text(mapping(one).get("name")), mapping(one).get("value")
 
 
-def _object(value: object) -> object:
+def _object(value: str) -> object:
     try:
-        return orjson.loads(value) if isinstance(value, str) else None
+        found = orjson.loads(value)
     except orjson.JSONDecodeError:
         return None
+    return found if isinstance(found, dict) else None
