@@ -104,11 +104,13 @@ def _limits() -> list[CheckMessage]:
 
 @register(Tags.compatibility, deploy=True)
 def check_carriers(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """SMS and push that nobody carries. A note and no warning: whoever sends mail only has nothing to set right."""
+    """SMS that nobody carries. A note and no warning: whoever sends mail only has nothing to set right.
+
+    Web Push needs nothing: its keys are made when the first browser asks for them.
+    """
     found: list[CheckMessage] = []
     for number, name, key, channel in (
         ("I023", "SMS_PROVIDER", Channel.SMS, "SMS"),
-        ("I024", "PUSH_PROVIDER", Channel.PUSH, "push"),
     ):
         accounts = environment_accounts(key)
         if accounts[0].provider == "console" and not settings.DEBUG:

@@ -202,7 +202,7 @@ def _addressed(
         track_clicks=row.track_clicks and row.allow_tracking,
         devices=devices,
         expires_at=row.expires_at,
-        priority=event_type.priority,
+        priority=row.priority,
     )
 
 

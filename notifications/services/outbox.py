@@ -78,7 +78,7 @@ SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
                   AND s.address_index = CASE WHEN d.address_index <> '' THEN d.address_index
                                              WHEN d.channel = 'sms' THEN u.phone_index ELSE u.email_index END
                   AND (s.expires_at IS NULL OR s.expires_at > now())),
-       o.is_active, r.critical, d.reason, d.account,
+       o.is_active, r.critical, d.priority, d.reason, d.account,
        d.decision->>'action' = 'defer' AND NOT r.critical,
        CASE WHEN d.decision->>'action' = 'defer' AND NOT r.critical THEN (
          SELECT json_agg(
@@ -263,6 +263,7 @@ class Details(NamedTuple):
     suppressed: bool
     organization_active: bool
     critical: bool
+    priority: int
     reason: str
     account: str
     ask_preferences: bool

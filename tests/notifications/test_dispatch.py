@@ -465,7 +465,7 @@ def test_without_a_provider_nothing_counts_as_sent(
         "failed", "refused", "No SMS provider is configured.",
     )  # fmt: skip
     told = {one.id for one in run_checks(include_deployment_checks=True)}
-    assert {"castcomm.I023", "castcomm.I024"} <= told
+    assert "castcomm.I023" in told
     settings.DEBUG = True
     assert check_carriers(None) == []
 
