@@ -7,10 +7,12 @@ from django.urls import URLPattern, URLResolver
 from castcomm.common.api.routing import route
 from notifications.api import (
     catalog_views,
+    email_views,
     inbox_views,
     preference_views,
     push_views,
     sending_views,
+    sms_views,
     suppression_views,
     webhook_urls,
 )
@@ -51,6 +53,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         push_views.PushSubscriptionView.as_view(),
         name="push-subscription",
     ),
+    route("email/send", email_views.EmailSendView.as_view(), name="email-send"),
+    route("email/template", email_views.EmailTemplateView.as_view(), name="email-template"),
+    route("sms/send", sms_views.SmsSendView.as_view(), name="sms-send"),
+    route("sms/bulk", sms_views.SmsBulkView.as_view(), name="sms-bulk"),
     route("suppressions", suppression_views.SuppressionsView.as_view(), name="suppressions"),
     route(
         "suppressions/import", suppression_views.SuppressionImportView.as_view(), name="suppressions-import"
