@@ -32,30 +32,6 @@ def check_providers(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     return [*_named_providers(), *_limits()]
 
 
-@register(Tags.security, deploy=True)
-def check_webhook_secrets(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """Providers whose reports cannot be told from forged ones, and are therefore refused."""
-    found: list[CheckMessage] = []
-    for channel in PRIMARY_SETTINGS:
-        for account in environment_accounts(channel):
-            kind = providers_of(channel).get(account.provider)
-            missing = [
-                one
-                for one in kind.credentials
-                if one.name.startswith("webhook") and not account.credentials.get(one.name)
-            ]
-            if missing:
-                found.append(
-                    Error(
-                        f"{kind.label} is configured without what verifies its reports: bounces and complaints "
-                        "are not seen.",
-                        hint=f"Set {_variables(missing)}; docs/providers.md says where to find it.",
-                        id="castcomm.E054",
-                    )
-                )
-    return found
-
-
 def _named_providers() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for channel, names in PRIMARY_SETTINGS.items():
@@ -109,9 +85,7 @@ def check_carriers(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     Web Push needs nothing: its keys are made when the first browser asks for them.
     """
     found: list[CheckMessage] = []
-    for number, name, key, channel in (
-        ("I023", "SMS_PROVIDER", Channel.SMS, "SMS"),
-    ):
+    for number, name, key, channel in (("I023", "SMS_PROVIDER", Channel.SMS, "SMS"),):
         accounts = environment_accounts(key)
         if accounts[0].provider == "console" and not settings.DEBUG:
             found.append(
