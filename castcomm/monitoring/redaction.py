@@ -43,6 +43,8 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         r"\1" + REDACTED,
     ),
+    # The links in mails are keys, too: to unsubscribe, and to what a person clicked.
+    (re.compile(r"(/(?:u|t/c|t/o)/)[\w\-]{24,}"), r"\1" + REDACTED),
     (re.compile(r"(://[^\s:/@]*):[^\s@/]+@"), r"\1:" + REDACTED + "@"),
     (re.compile(r"[\w.+\-!#$%&'*/=?^`{|}~]{1,64}(?:@|%40)[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,16}"), "[email]"),
     (re.compile(r"(?<![\w.])(?:\+|%2B)\d(?:[\s().\-]{0,2}\d){6,14}(?!\w)"), "[phone]"),

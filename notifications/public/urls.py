@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from notifications.public import unsubscribing
+from notifications.public import tracked, unsubscribing
 
 urlpatterns: list[URLPattern] = [
     path("u/<str:token>", unsubscribing.unsubscribe_page, name="unsubscribe"),
+    path("t/c/<str:token>", tracked.click, name="tracked-click"),
+    path("t/o/<str:token>.gif", tracked.opened, name="tracked-open"),
 ]

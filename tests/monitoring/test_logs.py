@@ -32,6 +32,8 @@ from castcomm.monitoring.redaction import REDACTED, redact, redact_text
         "password='S3cr3t-_x' refused",
         '{"api_key": "S3cr3t-_x"}',
         "postgres://castcomm:S3cr3t-_x@db.example.com/castcomm",
+        "GET /u/AAAAS3cr3t-_xAAAAAAAAAAAAAAAAAA HTTP/1.1",
+        "GET /t/c/AAAAS3cr3t-_xAAAAAAAAAAAAAAAAAA",
     ],
 )
 def test_text_is_cleaned(text: str) -> None:

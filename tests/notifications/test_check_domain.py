@@ -158,9 +158,10 @@ def test_a_record_that_includes_without_end_is_given_up() -> None:
         records[f"n{number}.example", "TXT"] = [
             f'"v=spf1 include:n{number + 1}.example include:n{number + 1}.example ~all"'
         ]
-    with dns_server(records) as server, pytest.raises(CommandError):
+    with dns_server(records) as server:
         arguments = ("--provider", "mailgun", "--nameserver", server.address)
-        call_command("check_domain", "shop.example", *arguments, stdout=io.StringIO())
+        with pytest.raises(CommandError):
+            call_command("check_domain", "shop.example", *arguments, stdout=io.StringIO())
     assert server.asked < 100
 
 
