@@ -11,7 +11,7 @@ from django.test import Client, override_settings
 
 from accounts.models import Organization, User
 from notifications.models import Category, Delivery, EventType, Template
-from notifications.services import dispatch, doorbell, provider_accounts
+from notifications.services import breakers, dispatch, doorbell, provider_accounts, shared_scripts
 from notifications.services.sending import SendResult, send_notification
 from notifications.services.templates import publish_template, save_template
 from notifications.vocabulary import Priority
@@ -32,10 +32,12 @@ TEXTS = {
 
 @pytest.fixture(autouse=True)
 def _forget_silence() -> Iterator[None]:
-    """A bell that fell silent in one test is not silent in the next."""
-    doorbell._silent_until = 0.0
+    """A bell that fell silent in one test is not silent in the next, and no breaker is still open."""
+    doorbell._silent_until = shared_scripts._silent_until = 0.0
+    breakers.forget()
     yield
-    doorbell._silent_until = 0.0
+    doorbell._silent_until = shared_scripts._silent_until = 0.0
+    breakers.forget()
 
 
 @pytest.fixture

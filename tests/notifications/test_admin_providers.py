@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -18,7 +18,7 @@ from castcomm.common.clock import now
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
 from notifications.models import DeliveryAttempt, ProviderAccount, ProviderBreaker
-from notifications.services import account_activity, breakers, provider_tests
+from notifications.services import account_activity, provider_tests
 from notifications.services.breakers import open_by_hand, permit, record
 from notifications.services.provider_accounts_editing import save_provider_account
 
@@ -33,13 +33,6 @@ FIELDS = {
     "credential_from_number": "+12025550123", "credential_messaging_service_sid": "",
 }  # fmt: skip
 ADD = "?channel=sms&provider=twilio"
-
-
-@pytest.fixture(autouse=True)
-def _know_nothing() -> Iterator[None]:
-    breakers.forget()
-    yield
-    breakers.forget()
 
 
 @pytest.fixture

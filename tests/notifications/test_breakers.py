@@ -27,15 +27,6 @@ KEY = "env:breakable"
 _fork = multiprocessing.get_context("fork")
 
 
-@pytest.fixture(autouse=True)
-def _know_nothing() -> Iterator[None]:
-    breakers.forget()
-    shared_scripts._silent_until = 0.0
-    yield
-    breakers.forget()
-    shared_scripts._silent_until = 0.0
-
-
 @pytest.fixture
 def use_redis(settings: Any) -> Iterator[Callable[[str], None]]:
     def use(url: str) -> None:
