@@ -1,5 +1,23 @@
 """The admin of notifications: what can be said, what was sent and why, and what people want."""
 
-from notifications.admin import catalog, deliveries, notifications, preferences, providers, requests, templates
+from notifications.admin import (
+    catalog,
+    deliveries,
+    notifications,
+    preferences,
+    providers,
+    requests,
+    suppressions,
+    templates,
+)
 
-__all__ = ["catalog", "deliveries", "notifications", "preferences", "providers", "requests", "templates"]
+__all__ = [
+    "catalog",
+    "deliveries",
+    "notifications",
+    "preferences",
+    "providers",
+    "requests",
+    "suppressions",
+    "templates",
+]

@@ -104,7 +104,7 @@ class DeliveryAdmin(LedgerAdmin):
     actions_detail = ("requeue_one", "cancel_one", "mark_sent", "send_again")
     fields = (
         "status_label", "why_in_full", "notification_link", "recipient", "channel", "priority", "due_at",
-        "sent_at", "settled_at", "provider", "provider_message_id", "template_version", "attempt_count",
+        "sent_at", "settled_at", "provider", "provider_message_id", "segments", "template_version", "attempt_count",
         "attempts_forgiven", "lease_until", "error", "decision", "created_at", "id",
     )  # fmt: skip
     readonly_fields = fields
