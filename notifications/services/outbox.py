@@ -109,6 +109,8 @@ UPDATE notifications_delivery SET lease_until = %s
  WHERE id = ANY(%s) AND status = 'sending' AND lease_token = %s RETURNING id
 """
 
+# A receipt may be quicker than the provider's answer: a delivery that is no longer "sending" under its lease was moved
+# on by one, and stays where it is.
 _SETTLED = """
 settled AS (
   SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::smallint[], %s::text[],
@@ -118,16 +120,24 @@ settled AS (
 ),
 attempted AS (
   UPDATE notifications_deliveryattempt a
-     SET finished_at = %s, outcome = s.outcome, detail = s.error, provider_message_id = s.provider_message_id
+     SET finished_at = %s, outcome = CASE WHEN a.outcome = 'sent' THEN a.outcome ELSE s.outcome END, detail = s.error,
+         provider_message_id = CASE WHEN s.provider_message_id = '' THEN a.provider_message_id
+                                    ELSE s.provider_message_id END
     FROM settled s WHERE a.id = s.attempt_id
 )
 UPDATE notifications_delivery d
-   SET status = s.status, reason = s.reason, due_at = coalesce(s.due_at, d.due_at), attempt_count = s.attempts,
-       error = s.error, provider = s.provider, account = s.account, provider_message_id = s.provider_message_id,
+   SET status = CASE WHEN d.status IN ('sending', 'unknown') THEN s.status ELSE d.status END,
+       reason = CASE WHEN d.status IN ('sending', 'unknown') THEN s.reason ELSE d.reason END,
+       due_at = coalesce(s.due_at, d.due_at), attempt_count = s.attempts,
+       error = CASE WHEN d.status IN ('sending', 'unknown') THEN s.error ELSE d.error END,
+       provider = CASE WHEN d.status IN ('sending', 'unknown') OR d.provider = '' THEN s.provider ELSE d.provider END,
+       account = CASE WHEN d.status IN ('sending', 'unknown') OR d.provider = '' THEN s.account ELSE d.account END,
+       provider_message_id = CASE WHEN d.status IN ('sending', 'unknown') OR d.provider_message_id = ''
+                                  THEN s.provider_message_id ELSE d.provider_message_id END,
        segments = coalesce(s.segments, d.segments),
        template_version_id = coalesce(s.version_id, d.template_version_id),
        sent_at = CASE WHEN s.status = 'sent' THEN %s ELSE d.sent_at END,
-       settled_at = CASE WHEN s.status = 'pending' THEN NULL ELSE %s END,
+       settled_at = CASE WHEN s.status = 'pending' AND d.status IN ('sending', 'unknown') THEN NULL ELSE %s END,
        lease_until = NULL, lease_token = NULL
   FROM settled s
  WHERE d.id = s.id AND (d.lease_token = %s OR (s.attempt_id IS NOT NULL AND d.status = 'unknown'

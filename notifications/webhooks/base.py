@@ -98,7 +98,7 @@ class WebhookRequest:
     @property
     def public_url(self) -> str:
         """The address that the provider called, whatever a proxy has made of it: it stands under PUBLIC_URL."""
-        return settings.PUBLIC_URL + self.path
+        return f"{settings.PUBLIC_URL}{self.path}"
 
     def header(self, name: str) -> str:
         """A header's value, or ""."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import threading
 import time
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
+from django.db import connection, transaction
 
 from accounts.models import Organization, User
 from castcomm.common import http as client
+from castcomm.common import sql
 from castcomm.common.clock import now
 from notifications.models import Delivery, DeliveryAttempt, EventType, ProviderAccount
 from notifications.webhooks.base import parser_for
@@ -21,6 +24,9 @@ from notifications.webhooks.base import parser_for
 from . import senders
 
 Sent = Callable[..., Delivery]
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture
@@ -143,3 +149,38 @@ def amazon() -> Iterator[senders.Amazon]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def run_beside() -> Callable[[Delivery], Any]:
+    """Another connection that holds a row until somebody waits for it."""
+
+    class Beside:
+        waited = False
+
+    @contextlib.contextmanager
+    def hold(delivery: Delivery) -> Iterator[Beside]:
+        beside, ready = Beside(), threading.Event()
+
+        def work() -> None:
+            try:
+                with transaction.atomic():
+                    Delivery.objects.select_for_update(no_key=True).get(id=delivery.id)
+                    ready.set()
+                    for _ in range(2000):
+                        (waiting,) = sql.run(WAITING)
+                        if waiting[0]:
+                            beside.waited = True
+                            break
+                        time.sleep(0.005)
+            finally:
+                ready.set()
+                connection.close()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        ready.wait()
+        yield beside
+        thread.join()
+
+    return hold
