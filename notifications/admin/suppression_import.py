@@ -55,8 +55,8 @@ class ImportForm(forms.Form):
         if choices is not None and choices.count() == 1:
             field.initial = choices.first()
 
-    def clean_file(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["file"]
+    def clean_file(self) -> UploadedFile[Any]:
+        file: UploadedFile[Any] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_BYTES:
             raise forms.ValidationError(f"At most {MAX_BYTES // 1024 // 1024} MiB.")
         return file

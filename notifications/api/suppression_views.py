@@ -84,7 +84,7 @@ class ImportAnswer(serializers.Serializer[Any]):
 class _NewestFirst(CursorPagination):
     """By id, which grows with time: rows of one import have the same moment."""
 
-    ordering = ("-id",)
+    ordering = ("-id", "-created_at")
 
 
 class SuppressionsView(TenantAPIView):
@@ -195,12 +195,13 @@ def _channel_of(address: str) -> str:
 
 
 def _given_rows(request: Request) -> tuple[list[Row], bool]:
-    if isinstance(request.data, bytes):
+    data: Any = request.data
+    if isinstance(data, bytes):
         wanted = request.query_params.get("all_or_nothing", "false").lower()
         if wanted not in {"true", "false"}:
             raise InvalidInput("true or false.", attr="all_or_nothing")
-        return bounded(read_csv(io.BytesIO(request.data))), wanted == "true"
-    asked = SuppressionImport(data=request.data)
+        return bounded(read_csv(io.BytesIO(data))), wanted == "true"
+    asked = SuppressionImport(data=data)
     asked.is_valid(raise_exception=True)
     given = asked.validated_data
     rows = (Row(position, fields, strict=True) for position, fields in enumerate(given["rows"]))

@@ -102,6 +102,6 @@ def _region(number: phonenumbers.PhoneNumber) -> str:
     """The region of a number. Where several share its calling code, one that no region knows belongs to none."""
     found = phonenumbers.region_code_for_number(number)
     if found is None:
-        sharing = phonenumbers.region_codes_for_country_code(number.country_code)
+        sharing = phonenumbers.region_codes_for_country_code(number.country_code or 0)
         found = sharing[0] if len(sharing) == 1 else ""
     return str(found)

@@ -61,7 +61,7 @@ class CSVParser(parsers.BaseParser):
         stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
+    ) -> Any:
         return _read(stream, parser_context)
 
 
