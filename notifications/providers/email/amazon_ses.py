@@ -21,7 +21,6 @@ from anymail.backends.amazon_ses import (
 from anymail.utils import EmailAddress
 from botocore.config import Config
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 
 from notifications.providers.base import (
     Account,
@@ -32,7 +31,7 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailProvider
+from notifications.providers.email.anymail_adapter import AnymailMessage, AnymailProvider
 from notifications.providers.email.mime import build
 from notifications.providers.outcomes import refusal_for_exception
 
@@ -125,7 +124,7 @@ class AmazonSesProvider(AnymailProvider):
     def close(self) -> None:
         self._client.close()
 
-    def django_message(self, message: EmailMessage, sender: str) -> EmailMultiAlternatives:
+    def django_message(self, message: EmailMessage, sender: str) -> AnymailMessage:
         made = super().django_message(message, sender)
         address, name = self.sender_of(message)
         with_ascii_domain = dataclasses.replace(message, to=self._ascii(message.to))
@@ -154,7 +153,7 @@ class AmazonSesProvider(AnymailProvider):
         return str(answer.get("MessageId", ""))
 
 
-class _Payload(AmazonSESV2SendEmailPayload):
+class _Payload(AmazonSESV2SendEmailPayload):  # type: ignore[misc]
     """Anymail's, with the mail that is already written."""
 
     def init_payload(self) -> None:
@@ -167,8 +166,8 @@ class _Payload(AmazonSESV2SendEmailPayload):
         return raw
 
 
-class _Backend(EmailBackend):
-    def build_message_payload(self, message: EmailMultiAlternatives, defaults: dict[str, Any]) -> _Payload:
+class _Backend(EmailBackend):  # type: ignore[misc]
+    def build_message_payload(self, message: AnymailMessage, defaults: dict[str, Any]) -> _Payload:
         return _Payload(message, defaults, self)
 
 

@@ -53,6 +53,14 @@ def api_url(default: str) -> Credential:
     )
 
 
+class AnymailMessage(EmailMultiAlternatives):
+    """Django's message with what Anymail reads from it besides; ``raw`` is the mail where we write it ourselves."""
+
+    metadata: dict[str, str]
+    esp_extra: dict[str, Any]
+    raw: bytes
+
+
 class AnymailProvider(EmailProvider):
     """What all have in common. A provider names its backend, and says what its own error codes mean."""
 
@@ -90,9 +98,9 @@ class AnymailProvider(EmailProvider):
         except AnymailError as error:
             raise RefusedForGood(f"{self.label} cannot send this: {type(error).__name__}") from error
 
-    def django_message(self, message: EmailMessage, sender: str) -> EmailMultiAlternatives:
+    def django_message(self, message: EmailMessage, sender: str) -> AnymailMessage:
         """The message as Anymail takes it; our delivery id goes along as metadata and as a header."""
-        made = EmailMultiAlternatives(
+        made = AnymailMessage(
             subject=message.subject,
             body=message.text or message.html,
             from_email=sender,
