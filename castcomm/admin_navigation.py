@@ -30,6 +30,8 @@ _ICONS = {
     "notifications.quiethours": "bedtime",
     "notifications.suppression": "block",
     "notifications.provideraccount": "cell_tower",
+    "notifications.webhookendpoint": "webhook",
+    "notifications.webhookdelivery": "output",
     "messaging.thread": "forum",
     "messaging.message": "chat",
     "workflows.workflow": "account_tree",

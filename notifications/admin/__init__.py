@@ -9,6 +9,8 @@ from notifications.admin import (
     requests,
     suppressions,
     templates,
+    webhook_deliveries,
+    webhook_endpoints,
 )
 
 __all__ = [
@@ -20,4 +22,6 @@ __all__ = [
     "requests",
     "suppressions",
     "templates",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]
