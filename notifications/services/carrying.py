@@ -133,6 +133,8 @@ class _Pass:
         )
         granted, rest = jobs[: grant.granted], jobs[grant.granted :]
         onward = self._send_slices(account, granted)
+        if permit.state == "probe":
+            breakers.record(account.key, succeeded=0, failed=0, reason="")  # given back, should it not be used up
         if grant.granted < wanted:
             self.paused.setdefault(account.key, _Pause(Reason.RATE_LIMITED, grant.retry_in))
         if granted:
