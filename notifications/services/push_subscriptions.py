@@ -22,7 +22,7 @@ from castcomm.common.ids import parse_id
 from notifications.models import PushKind, PushSubscription
 from notifications.providers.base import PushTarget
 from notifications.providers.push.base import PushResult
-from notifications.providers.push.encryption import receiver_of
+from notifications.providers.push.encryption import BadReceiver, receiver_of
 from notifications.providers.push.endpoints import refusal_of
 
 log = structlog.get_logger(__name__)
@@ -93,14 +93,10 @@ def _check_endpoint(endpoint: str) -> None:
 
 
 def _check_keys(keys: Mapping[str, str]) -> None:
-    p256dh, auth = keys.get("p256dh", ""), keys.get("auth", "")
     try:
-        receiver_of(p256dh, auth)
-    except ValueError as error:
-        name, what = (
-            ("auth", "16 bytes") if "auth" in str(error) else ("p256dh", "A point on P-256, 65 bytes")
-        )
-        raise InvalidInput(f"{what} as base64url.", attr=f"keys.{name}") from error
+        receiver_of(keys.get("p256dh", ""), keys.get("auth", ""))
+    except BadReceiver as error:
+        raise InvalidInput(error.message, attr=f"keys.{error.field}") from error
 
 
 def unsubscribe(*, organization: Organization, user: User, subscription_id: str) -> None:

@@ -22,7 +22,6 @@ from .smtp_server import SmtpServer
 
 API = "/api/v1/"
 Send = Callable[..., SendResult]
-KEYS = {"p256dh": "B" * 87, "auth": "A" * 22}
 
 
 @pytest.fixture
@@ -322,34 +321,6 @@ def test_preferences_over_the_api(client: APIClient, news: EventType) -> None:
     wrong = {"set": [{"scope": "global", "enabled": False}], "quiet_hours": {"start": "25:00"}}
     assert set(errors(client.patch(API + "preferences", wrong))) == {"quiet_hours.start"}
     assert client.get(API + "preferences").json()["global"]["*"] is None
-
-
-def test_devices_over_the_api(client: APIClient, api_client: Any, owner: User) -> None:
-    device = {"endpoint": "https://push.example.com/1", "keys": KEYS, "device_name": "Phone"}
-    first = client.post(API + "push/subscriptions", device)
-    assert first.status_code == 201
-    again = client.post(API + "push/subscriptions", {**device, "device_name": "Same phone"})
-    assert again.json()["id"] == first.json()["id"]
-    [row] = client.get(API + "push/subscriptions").json()["results"]
-    assert row["device_name"] == "Same phone"
-    assert "keys" not in row
-    errors(api_client(owner).delete(f"{API}push/subscriptions/{row['id']}"), 404)
-    assert client.delete(f"{API}push/subscriptions/{row['id']}").status_code == 204
-
-
-@pytest.mark.parametrize(
-    ("change", "attr"),
-    [
-        ({"endpoint": "http://push.example.com/1"}, "endpoint"),
-        ({"endpoint": "nonsense"}, "endpoint"),
-        ({"keys": {}}, "keys.p256dh"),
-        ({"keys": {**KEYS, "auth": "short"}}, "keys.auth"),
-        ({"keys": {**KEYS, "auth": "é" * 22}}, "keys.auth"),
-    ],
-)
-def test_a_wrong_device_is_named(change: dict[str, Any], attr: str, client: APIClient) -> None:
-    body = {"endpoint": "https://push.example.com/1", "keys": KEYS, **change}
-    assert set(errors(client.post(API + "push/subscriptions", body))) == {attr}
 
 
 def test_templates_over_the_api(staff_client: APIClient, mail: SmtpServer, drain: Any, staff: User) -> None:

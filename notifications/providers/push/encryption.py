@@ -31,15 +31,32 @@ class Receiver:
     secret: bytes = field(repr=False)
 
 
+class BadReceiver(ValueError):
+    """A subscription's keys cannot be used; ``field`` says which of them."""
+
+    def __init__(self, field_name: str, message: str) -> None:
+        super().__init__(f"{field_name}: {message}")
+        self.field = field_name
+        self.message = message
+
+
 @functools.lru_cache(maxsize=10_000)
 def receiver_of(p256dh: str, auth: str) -> Receiver:
-    """The receiver with these keys (base64url, as a browser gives them); raises ValueError."""
-    point, secret = base64url_decoded(p256dh), base64url_decoded(auth)
+    """The receiver with these keys (base64url, as a browser gives them); raises BadReceiver."""
+    try:
+        point = base64url_decoded(p256dh)
+        key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, point)
+    except ValueError as error:
+        raise BadReceiver("p256dh", "A point on P-256 as base64url, 65 bytes.") from error
+    try:
+        secret = base64url_decoded(auth)
+    except ValueError:
+        secret = b""
     if len(secret) != 16:
-        raise ValueError("auth has not 16 bytes")
+        raise BadReceiver("auth", "16 bytes as base64url.")
     if len(point) != 65:
-        raise ValueError("p256dh has not 65 bytes")
-    return Receiver(ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, point), point, secret)
+        raise BadReceiver("p256dh", "Not compressed: 65 bytes as base64url.")
+    return Receiver(key, point, secret)
 
 
 def encrypt(

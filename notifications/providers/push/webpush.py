@@ -27,7 +27,7 @@ from notifications.providers.base import (
 )
 from notifications.providers.outcomes import refusal_for_status, retry_after_seconds
 from notifications.providers.push.base import DeviceGone, PushProvider, fitting, topic_header
-from notifications.providers.push.encryption import LARGEST_TEXT, encrypt, receiver_of
+from notifications.providers.push.encryption import LARGEST_TEXT, BadReceiver, encrypt, receiver_of
 from notifications.providers.push.endpoints import refusal_of
 from notifications.providers.push.services import PushServices
 from notifications.providers.push.vapid import BadVapidKeys, VapidKeys, authorization, read_keys
@@ -107,8 +107,8 @@ class WebPush(PushProvider):
             body = encrypt(content, receiver_of(target.p256dh, target.auth))
         except BadVapidKeys as error:
             raise NotSent(str(error)) from error
-        except ValueError as error:
-            raise RefusedForGood(f"The keys of the device cannot be used: {error}.") from error
+        except BadReceiver as error:
+            raise RefusedForGood(f"The keys of the device cannot be used: {error}") from error
         with self._services.calling(parts.netloc):
             answer = self._post(target.endpoint, headers, body)
             refused = _refusal(answer)

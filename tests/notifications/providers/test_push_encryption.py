@@ -15,6 +15,7 @@ from py_vapid import Vapid02
 
 from notifications.providers.push.encryption import (
     LARGEST_TEXT,
+    BadReceiver,
     base64url_decoded,
     encrypt,
     receiver_of,
@@ -87,8 +88,9 @@ def test_what_does_not_fit_in_a_record_is_refused() -> None:
     ],
 )
 def test_keys_that_are_none_are_refused(p256dh: str, auth: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the words come from several places
+    with pytest.raises(BadReceiver) as refused:
         receiver_of(p256dh, auth)
+    assert refused.value.field == ("auth" if p256dh == RECEIVER_PUBLIC else "p256dh")
 
 
 def test_another_implementation_accepts_the_signature() -> None:
