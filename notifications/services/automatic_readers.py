@@ -25,7 +25,8 @@ _NAMES = (
         r"symantec|messagelabs|cloudmark|fireeye|trend ?micro|sophos|forcepoint|cisco|ironport|mailguard",
     ),
     ("a link preview", r"facebookexternalhit|whatsapp|slack-imgproxy|skypeuripreview|linkpreview|preview"),
-    ("a bot", r"bot\b|bot/|crawl|spider|slurp|scan|monitor|archiver|validator|headless|phantomjs"),
+    # Cubot makes telephones.
+    ("a bot", r"(?<!cu)bot\b|crawl|spider|slurp|scan|monitor|archiver|validator|headless|phantomjs"),
     (
         "a program",
         r"curl|wget|python|aiohttp|httpx|java/|okhttp|go-http-client|libwww|apache-httpclient|axios|node|ruby|perl|php"

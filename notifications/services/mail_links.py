@@ -25,6 +25,9 @@ from castcomm.common.clock import now as current_time
 
 VALID_YEARS = 5
 MAX_TOKEN = 1_500  # characters; the longest address that sending accepts makes fewer
+MAX_HEADER = (
+    800  # characters; a header's line may have 998 bytes (RFC 5322, 2.1.1), and an address cannot be folded
+)
 EXAMPLE_TOKEN = "example"  # noqa: S105 - a word, not a secret: the page says that it is an example
 _PURPOSE = b"castcomm.mail-link.1"
 _USER, _ADDRESS = b"u", b"a"
@@ -77,11 +80,12 @@ def links_for(
         )
     )
     url = unsubscribe_address(token)
+    headers = {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     return MailLinks(
         url,
         # Who has no account has this one page to decide on.
         preferences_address() if user_id is not None else url,
-        {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+        headers if len(url) <= MAX_HEADER else {},
     )
 
 

@@ -97,6 +97,13 @@ def test_the_longest_address_fits(email: str) -> None:
     assert found.email == email
 
 
+def test_an_address_too_long_for_a_header_is_in_the_mail_alone() -> None:
+    made = links(user_id=None, email="\U00010400" * 200 + "@example.com")
+    assert dict(made.headers) == {}
+    found = read_token(made.unsubscribe_url.rsplit("/", 1)[1])
+    assert found is not None
+
+
 @pytest.mark.parametrize("position", range(0, 108, 9))
 def test_an_altered_token_says_nothing(position: int) -> None:
     token = links().unsubscribe_url.rsplit("/", 1)[1]

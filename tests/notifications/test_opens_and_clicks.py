@@ -216,6 +216,8 @@ def test_machines_are_recognised_by_what_they_call_themselves(
             False,
         ),
         ("Mozilla/4.0 (compatible; ms-office; MSOffice 16)", "", False, False),
+        ("Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 Chrome/139.0", "", False, False),
+        ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", "", False, True),
         (
             "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:140.0) Gecko/20100101 Thunderbird/140.1",
             "",
