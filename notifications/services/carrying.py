@@ -25,7 +25,7 @@ from accounts.models import Organization
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
 from notifications.providers.base import Account, Provider, Result
-from notifications.services import breakers, outbox, push_subscriptions, rate_limits
+from notifications.services import breakers, delivery_news, outbox, push_subscriptions, rate_limits
 from notifications.services.composing import Job
 from notifications.services.outbox import Beginning, Lease, Settled
 from notifications.services.provider_accounts import accounts_for, provider_of
@@ -42,7 +42,7 @@ def carry(lease: Lease, jobs: Sequence[Job], *, channel: str) -> None:
     for job in jobs:
         by_organization.setdefault(job.organization_id, []).append(job)
     for organization_id, theirs in by_organization.items():
-        _Pass(lease, channel, accounts_for(channel, organization_id)).carry(theirs)
+        _Pass(lease, channel, organization_id, accounts_for(channel, organization_id)).carry(theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class _Pass:
 
     lease: Lease
     channel: str
+    organization_id: uuid.UUID
     accounts: list[Account]
     paused: dict[str, _Pause] = field(default_factory=dict)
     tried: dict[uuid.UUID, _Tried] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class _Pass:
             jobs = []
             for account, theirs in shares:
                 jobs += self._send_through(account, theirs)
-        outbox.settle(self.lease, self.put_back, now=current_time())
+        self._settle(self.put_back, now=current_time())
 
     def _without_overfed(self, jobs: list[Job]) -> list[Job]:
         """Puts back what people who have reached their own limit are to get; critical news passes."""
@@ -127,18 +128,22 @@ class _Pass:
             self.paused[account.key] = _Pause(Reason.BREAKER_OPEN, permit.retry_in)
             return jobs
         wanted = 1 if permit.state == "probe" else len(jobs)
-        organization_id, sends_per_minute = jobs[0].organization_id, jobs[0].sends_per_minute
         grant = rate_limits.take(
-            account, organization_id=organization_id, sends_per_minute=sends_per_minute, wanted=wanted
+            account,
+            organization_id=self.organization_id,
+            sends_per_minute=jobs[0].sends_per_minute,
+            wanted=wanted,
         )
         granted, rest = jobs[: grant.granted], jobs[grant.granted :]
         onward = self._send_slices(account, granted)
         if permit.state == "probe":
-            breakers.record(account.key, succeeded=0, failed=0, reason="")  # given back, should it not be used up
+            breakers.record(
+                account.key, succeeded=0, failed=0, reason=""
+            )  # given back, should it not be used up
         if grant.granted < wanted:
             self.paused.setdefault(account.key, _Pause(Reason.RATE_LIMITED, grant.retry_in))
         if granted:
-            rate_limits.give_back(account, organization_id, len(granted))
+            rate_limits.give_back(account, self.organization_id, len(granted))
         return onward + granted + rest
 
     def _send_slices(self, account: Account, rest: list[Job]) -> list[Job]:
@@ -171,15 +176,20 @@ class _Pass:
             ours = outbox.extend(self.lease, [job.delivery_id for job in jobs], now=now)
             jobs = [job for job in jobs if job.delivery_id in ours]
         if not jobs:
-            outbox.settle(self.lease, settled, now=now)
+            self._settle(settled, now=now)
             return _Slice([], [])
         for job in jobs:
             job.attempts += 1
         beginning = Beginning(
             [job.delivery_id for job in jobs], [job.attempts for job in jobs], account.provider, account.key
         )
-        outbox.settle(self.lease, settled, now=now, then=beginning)
+        self._settle(settled, now=now, then=beginning)
         return _Slice(jobs, beginning.ids)
+
+    def _settle(self, settled: Sequence[Settled], *, now: dt.datetime, then: Beginning | None = None) -> None:
+        """Write it down, and what the organization's own endpoints are to be told of it."""
+        with delivery_news.telling(self.organization_id, settled, now=now):
+            outbox.settle(self.lease, settled, now=now, then=then)
 
     def _judge(self, job: Job, tried: _Tried, provider: Provider[Any]) -> Settled | None:
         """How the delivery stands after a try; None when the next account is to be asked at once."""
