@@ -49,7 +49,7 @@ class Answer(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """An SMS that came in. ``sender`` and ``recipient`` as the provider writes them; ``keyword`` is what the provider
-    took it for (STOP, START, HELP), if it says so. ``payload`` is the raw message."""
+    took it for (STOP, START, HELP), if it says so. ``payload`` is what is kept of the raw message."""
 
     message_id: str
     sender: str

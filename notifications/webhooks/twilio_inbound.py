@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 PROVIDER = "twilio"
 MAX_TEXT = 1600  # characters
+# Of the raw message: neither who sent it, which stands in it as an index alone, nor where that is.
+KEPT = ("MessageSid", "AccountSid", "MessagingServiceSid", "To", "Body", "OptOutType", "NumMedia")
 
 
 @csrf_exempt
@@ -61,7 +63,7 @@ def _reply(asked: WebhookRequest) -> Reply:
         recipient=text(form.get("To")),
         text=text(form.get("Body"), MAX_TEXT),
         keyword=text(form.get("OptOutType")),
-        payload=form.dict(),
+        payload={name: text(form.get(name), MAX_TEXT) for name in KEPT if form.get(name)},
     )
 
 

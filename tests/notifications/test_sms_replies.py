@@ -236,7 +236,9 @@ def test_the_same_message_counts_once_even_when_it_comes_late(
     text_from(organization)
     for _ in range(3):
         assert reply("STOP", sid="SM-first").status_code == 200
-    assert ProviderEvent.objects.filter(kind="unsubscribed").count() == 1
+    kept = ProviderEvent.objects.get(kind="unsubscribed")
+    assert (kept.payload["Body"], kept.recipient_index) == ("STOP", Suppression.objects.get().address_index)
+    assert PERSON not in str(kept.payload)
     reply("START", sid="SM-second")
     assert reply("STOP", sid="SM-first").status_code == 200
     assert stopped() == set()

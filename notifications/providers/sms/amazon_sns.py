@@ -28,6 +28,7 @@ from notifications.providers.base import (
     sms_providers,
 )
 from notifications.providers.outcomes import refusal_for_exception, retry_after_seconds
+from notifications.providers.sms.numbers import without_number
 from notifications.vocabulary import SuppressionReason
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -109,7 +110,7 @@ class AmazonSnsSms(Provider[SmsMessage]):
                 PhoneNumber=message.to, Message=message.text, MessageAttributes=self._attributes()
             )
         except ClientError as error:
-            raise _refusal(error) from error
+            raise _refusal(error, message.to) from error
         except Exception as error:
             raise refusal_for_exception(error) from error
         return str(answer.get("MessageId") or "")
@@ -150,15 +151,17 @@ class AmazonSnsSms(Provider[SmsMessage]):
         return {name: {"DataType": "String", "StringValue": value} for name, value in given.items()}
 
 
-def _refusal(error: ClientError) -> ProviderRefusal:
+def _refusal(error: ClientError, to: str) -> ProviderRefusal:
     said = error.response.get("Error", {})
     code, message = said.get("Code", ""), said.get("Message", "")
     metadata = error.response.get("ResponseMetadata", {})
-    detail = f"{metadata.get('HTTPStatusCode', 0)} {code}: {message}"
+    detail = without_number(f"{metadata.get('HTTPStatusCode', 0)} {code}: {message}", to)
     if code in OPTED_OUT:
         return RefusedForGood(detail, about_recipient=True, suppress=SuppressionReason.UNSUBSCRIBE)
     if code in INVALID:
         return RefusedForGood(detail, about_recipient="PhoneNumber" in message)
     if code in NOT_NOW:
         return NotSent(detail, retry_after=retry_after_seconds(metadata.get("HTTPHeaders", {})))
-    return refusal_for_exception(error)
+    refusal = refusal_for_exception(error)
+    refusal.detail = without_number(refusal.detail, to)
+    return refusal

@@ -25,6 +25,7 @@ from notifications.providers.base import (
 )
 from notifications.providers.outcomes import refusal_for_exception, refusal_for_status, retry_after_seconds
 from notifications.providers.pooled_http import session
+from notifications.providers.sms.numbers import without_number
 from notifications.vocabulary import SuppressionReason
 
 API = "https://api.twilio.com"
@@ -86,7 +87,13 @@ class TwilioSms(Provider[SmsMessage]):
         except Exception as error:
             raise refusal_for_exception(error) from error
         said = _object(answer)
-        refusal = _refusal(answer.status_code, said, retry_after_seconds(answer.headers))
+        detail = f"{answer.status_code} {said.get('code') or ''}: {said.get('message') or 'no reason given'}"
+        refusal = _refusal(
+            answer.status_code,
+            said.get("code"),
+            without_number(detail, message.to),
+            retry_after_seconds(answer.headers),
+        )
         if refusal is not None:
             raise refusal
         return str(said.get("sid") or "")
@@ -126,9 +133,7 @@ def _object(answer: Any) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _refusal(status: int, said: Mapping[str, Any], retry_after: float | None) -> ProviderRefusal | None:
-    code = said.get("code")
-    detail = f"{status} {code or ''}: {said.get('message') or 'no reason given'}"
+def _refusal(status: int, code: object, detail: str, retry_after: float | None) -> ProviderRefusal | None:
     if 400 <= status < 500 and status != 429:
         if code == UNSUBSCRIBED:
             return RefusedForGood(detail, about_recipient=True, suppress=SuppressionReason.UNSUBSCRIBE)

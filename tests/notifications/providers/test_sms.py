@@ -165,6 +165,21 @@ def test_what_twilio_answers(
     assert len(far.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (twilio, answer(400, orjson.dumps({"code": 21211, "message": f"Invalid 'To' Phone Number: {MESSAGE.to[1:]}"}))),
+        (twilio, answer(503, orjson.dumps({"code": 1, "message": f"Not {MESSAGE.to} now"}))),
+        (sns, sns_error(400, "InvalidParameter", f"PhoneNumber {MESSAGE.to} is not valid")),
+        (sns, sns_error(503, "ServiceUnavailable", f"Not {MESSAGE.to} now")),
+    ],
+)  # fmt: skip
+def test_the_ledger_keeps_no_number_that_can_be_read(make: Callable[[str], Any], said: bytes) -> None:
+    result, _ = delivered(make, said)
+    assert MESSAGE.to[1:] not in result.detail
+    assert "…" in result.detail
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"sid": null}', b'"x"'])
 def test_an_accepted_sms_without_a_readable_answer_is_sent(body: bytes) -> None:
     result, _ = delivered(twilio, answer(201, body))
