@@ -115,7 +115,8 @@ def test_it_ends_in_an_error_and_soon(source: str, html: bool) -> None:
     started = time.thread_time()
     with pytest.raises(RenderingError):
         render(source, context, html=html)
-    assert time.thread_time() - started < 2
+    # Without its bounds any of these would run for minutes, or until the memory is full.
+    assert time.thread_time() - started < 20
 
 
 def test_output_is_cut_off_before_it_is_put_together() -> None:
