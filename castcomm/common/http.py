@@ -228,7 +228,7 @@ def _target(url: str) -> _Target:
         host, port = parts.hostname or "", parts.port
         # Only names and addresses without a user: http://good.example@bad.example/ misleads people.
         valid = parts.scheme in {"http", "https"} and host and port != 0 and "@" not in parts.netloc
-        valid = valid and not any(c.isspace() or not c.isprintable() for c in url)
+        valid = valid and url.isprintable() and " " not in url
         name = host if host.isascii() else host.encode("idna").decode()
     except ValueError:
         valid = False
