@@ -66,6 +66,9 @@ class SuppressionAdmin(TenantAdmin):
     actions_list = ("import_addresses",)
     fields = ("organization", "channel", "address", "detail", "expires_at")
 
+    class Media:
+        css = {"all": ("notifications_admin/notifications.css",)}
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields if obj is None else (*self.fields, "reason", "created_at")
 

@@ -136,12 +136,20 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
     if not given["address"]:
         raise InvalidInput("This is needed.", attr="address", code="required")
     return checked_entry(
-        channel=given["channel"].lower() or (Channel.EMAIL if "@" in given["address"] else Channel.SMS),
+        channel=given["channel"].lower() or _channel_of(given["address"]),
         address=given["address"],
         reason=given["reason"].lower() or SuppressionReason.MANUAL,
         detail=given["detail"],
         expires_at=_moment(given["expires_at"]),
     )
+
+
+def _channel_of(address: str) -> str:
+    if "@" in address:
+        return Channel.EMAIL
+    if any(one.isdigit() for one in address):
+        return Channel.SMS
+    raise InvalidInput("This is neither an e-mail address nor a phone number.", attr="address")
 
 
 def _moment(text: str) -> dt.datetime | None:

@@ -38,6 +38,7 @@ def test_a_file_is_taken_and_its_wrong_rows_are_named(desk: Client, organization
     assert "1 added, 0 changed, 0 on the list already, 2 not taken." in shown
     assert '<th scope="row">3</th><td>address</td>' in shown
     assert '<th scope="row">4</th><td>reason</td>' in shown
+    assert "This is neither an e-mail address nor a phone number." in shown
     assert "There is no reason &#x27;dislike&#x27;" in shown
     made = Suppression.objects.get()
     assert (made.organization, made.address, made.reason) == (organization, "a@example.com", "bounce")
