@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -33,10 +34,14 @@ class AttemptInline(TenantTabularInline):
     model = WebhookAttempt
     organization_path = "delivery__organization"
     read_only = True
-    fields = ("number", "created_at", "how", "elapsed_ms", "detail", "answer")
+    fields = ("number", "started", "how", "elapsed_ms", "detail", "answer")
     readonly_fields = fields
     verbose_name_plural = "attempts"
     hide_title = True
+
+    @display(description="started")
+    def started(self, attempt: WebhookAttempt) -> str:
+        return f"{localtime(attempt.created_at):%d %b %Y, %H:%M:%S}"
 
     @display(description="answer code")
     def how(self, attempt: WebhookAttempt) -> str:

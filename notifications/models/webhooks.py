@@ -156,7 +156,7 @@ class WebhookDelivery(WebhookRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.message_id} to {self.endpoint_id}"
+        return f"Delivery {str(self.id)[-8:]}"
 
 
 class WebhookAttempt(BaseModel):

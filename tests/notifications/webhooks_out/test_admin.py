@@ -56,7 +56,7 @@ def test_an_endpoint_is_changed_and_switched_off_and_on(desk: Client, endpoint: 
         "by_hand",
     )
     assert "Switched off by staff" in text_of(desk, page_of(endpoint))
-    press(desk, endpoint, "switch-on")
+    press(desk, endpoint, "switch_on")
     endpoint.refresh_from_db()
     assert endpoint.is_active
 
@@ -74,7 +74,7 @@ def test_slack_s_url_stays_when_the_field_is_left_empty(
 def test_the_buttons_test_rotate_and_replay(
     desk: Client, endpoint: WebhookEndpoint, hook: HookServer, publish: Publish, drain: Callable[[], int]
 ) -> None:
-    press(desk, endpoint, "test")
+    press(desk, endpoint, "send_test")
     drain()
     assert hook.told[0].event["type"] == "ping"
     before = endpoint.secret
@@ -100,7 +100,7 @@ def test_the_log_shows_attempts_and_sends_again(
     page = text_of(desk, page_of(row))
     assert "&lt;b&gt;out of order&lt;/b&gt;" in page
     assert str(row.message_id) in page
-    press(desk, row, "replay")
+    press(desk, row, "replay_one")
     drain()
     assert "1 due again." in run(desk, "replay_selected", row)
     assert "None of them" in run(desk, "replay_selected", row)
@@ -118,7 +118,7 @@ def test_staff_of_another_organization_see_nothing(
     for one in (foreign, row):
         assert desk.get(page_of(one)).status_code in {302, 403, 404}
     press(desk, foreign, "rotate")
-    press(desk, row, "replay")
+    press(desk, row, "replay_one")
     foreign.refresh_from_db()
     assert foreign.previous_secret == ""
     WebhookDelivery.objects.update(status="failed")
@@ -154,5 +154,5 @@ def test_lists_ask_no_more_for_more_rows(
 
 def test_a_page_changed_behind_its_back_says_so(desk: Client, endpoint: WebhookEndpoint) -> None:
     change_endpoint(endpoint=endpoint, changes={"is_active": False})
-    assert press(desk, endpoint, "test").status_code in {302, 403}
+    assert press(desk, endpoint, "send_test").status_code in {302, 403}
     assert not WebhookDelivery.objects.exists()
