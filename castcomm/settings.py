@@ -425,7 +425,7 @@ EMAIL_RATE_LIMIT_DAY = env.int("EMAIL_RATE_LIMIT_DAY", default=0)
 # Messages per person and channel; 0 means no limit.
 USER_RATE_LIMIT_MINUTE = env.int("USER_RATE_LIMIT_MINUTE", default=0)
 USER_RATE_LIMIT_HOUR = env.int("USER_RATE_LIMIT_HOUR", default=0)
-EMAIL_QUEUE_CONCURRENT = env.int("EMAIL_QUEUE_CONCURRENT", default=32)  # sends at once per worker process
+EMAIL_QUEUE_CONCURRENT = env.int("EMAIL_QUEUE_CONCURRENT", default=64)  # mails at once per worker process
 EMAIL_MAX_RETRIES = env.int("EMAIL_MAX_RETRIES", default=12)
 EMAIL_RETRY_DELAY = env.int("EMAIL_RETRY_DELAY", default=1_000)  # milliseconds, first back-off
 EMAIL_RETRY_MAX_DELAY = env.int("EMAIL_RETRY_MAX_DELAY", default=7_200_000)  # milliseconds

@@ -196,6 +196,7 @@ class Provider(abc.ABC, Generic[Sendable]):
     credentials: ClassVar[tuple[Credential, ...]] = ()
     idempotent: ClassVar[bool] = False
     idempotency_hours: ClassVar[int] = 24
+    may_be_near: ClassVar[bool] = False
     concurrency: int = 8
     _fastest: float = 0.005  # seconds; a guess until the first answers
     _previous: float = 0.005
@@ -218,11 +219,13 @@ class Provider(abc.ABC, Generic[Sendable]):
         """Let go of connections; the account was changed or removed."""
 
     def width(self) -> int:
-        """How many messages to send side by side: few when answers come at once, ``concurrency`` at the most.
+        """How many messages to send side by side: ``concurrency``, but few when a server nearby answers at once.
 
-        Threads hide waiting. Where there is none to hide they only pass the interpreter's lock around: 32 of
+        A provider on the internet always takes its time. Threads hide waiting. Where there is none to hide they only pass the interpreter's lock around: 32 of
         them cost four times the CPU of two against a server that answers at once.
         """
+        if not self.may_be_near:
+            return self.concurrency
         return max(1, min(self.concurrency, math.ceil(self._fastest / LANE_PAYS_FROM)))
 
     def learn(self, fastest: float) -> None:

@@ -198,8 +198,9 @@ def _addressed(
         reply_to=shared.reply_to,
         files=shared.files,
         links=links,
-        track_opens=row.track_opens and row.allow_tracking,
-        track_clicks=row.track_clicks and row.allow_tracking,
+        # Critical mail carries keys (codes, links to reset with), which are nobody's to keep.
+        track_opens=row.track_opens and row.allow_tracking and not row.critical,
+        track_clicks=row.track_clicks and row.allow_tracking and not row.critical,
         devices=devices,
         expires_at=row.expires_at,
         priority=row.priority,

@@ -38,6 +38,7 @@ from notifications.vocabulary import SuppressionReason
 
 IDLE_SECONDS = 30.0
 MAILS_PER_CONNECTION = 500
+MOST_CONNECTIONS = 32  # of a process; Postfix takes 50 from one client unless told otherwise
 _RCPT = 1  # the place of RCPT's answer among those to MAIL, RCPT and DATA
 # Enhanced status codes of RFC 3463: bad mailbox address, mailbox has moved; RFC 7505: the domain takes no mail.
 _NO_SUCH_MAILBOX = (b"5.1.1", b"5.1.6", b"5.1.10")
@@ -50,6 +51,7 @@ class SmtpProvider(EmailProvider):
 
     key = "smtp"
     label = "SMTP"
+    may_be_near = True
     credentials = (
         Credential(name="host", env=("SMTP_HOST",), default="localhost", label="Host"),
         Credential(name="port", env=("SMTP_PORT",), default="587", label="Port"),
@@ -78,7 +80,7 @@ class SmtpProvider(EmailProvider):
             secure=self.credential("secure") == "true",
             timeout=float(self.credential("timeout")),
         )
-        self.concurrency = settings.EMAIL_QUEUE_CONCURRENT
+        self.concurrency = min(settings.EMAIL_QUEUE_CONCURRENT, MOST_CONNECTIONS)
         self._idle: queue.LifoQueue[_Connection] = queue.LifoQueue()
 
     @classmethod
