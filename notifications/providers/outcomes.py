@@ -96,7 +96,7 @@ def refusal_for_exception(error: Exception) -> ProviderRefusal:
     if isinstance(error, ProviderRefusal):
         return error
     if isinstance(error, botocore.exceptions.ClientError):
-        return _refusal_for_aws(error)
+        return _refusal_for_client_error(error)
     if isinstance(error, botocore.exceptions.ParamValidationError):
         return RefusedForGood("The message does not have the form that the provider demands.")
     chain = list(_linked(error))
@@ -125,16 +125,21 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     return max(0.0, min(seconds, LONGEST_RETRY_AFTER))
 
 
-def _refusal_for_aws(error: botocore.exceptions.ClientError) -> ProviderRefusal:
-    answer = error.response
-    metadata = answer.get("ResponseMetadata", {})
-    said = answer.get("Error", {})
-    detail = f"{metadata.get('HTTPStatusCode', 0)} {said.get('Code', '')}: {said.get('Message', '')}"
+def refusal_for_aws(
+    status: int, code: str, detail: str, *, retry_after: float | None = None
+) -> ProviderRefusal | None:
+    """``refusal_for_status`` for an answer of Amazon, where ``code`` says more than a 400."""
+    if 400 <= status < 500 and code in _ACCOUNT_ERRORS_OF_AWS:
+        return NotSent(detail, retry_after=retry_after)
+    return refusal_for_status(status, detail, retry_after=retry_after)
+
+
+def _refusal_for_client_error(error: botocore.exceptions.ClientError) -> ProviderRefusal:
+    metadata, said = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
+    status, code = int(metadata.get("HTTPStatusCode", 0)), str(said.get("Code", ""))
+    detail = f"{status} {code}: {said.get('Message', '')}"
     wait = retry_after_seconds(metadata.get("HTTPHeaders", {}))
-    status = int(metadata.get("HTTPStatusCode", 0))
-    if status < 500 and said.get("Code") in _ACCOUNT_ERRORS_OF_AWS:
-        return NotSent(detail, retry_after=wait)
-    return refusal_for_status(status, detail, retry_after=wait) or Ambiguous(detail)
+    return refusal_for_aws(status, code, detail, retry_after=wait) or Ambiguous(detail)
 
 
 def _linked(error: BaseException) -> Iterator[BaseException]:

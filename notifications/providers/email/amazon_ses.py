@@ -1,25 +1,29 @@
-"""Mail through Amazon SES, API v2, with boto3.
+"""Mail through Amazon SES, API v2: signed by botocore, sent over our own connections.
 
 https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html. The mail goes as MIME written by ``mime``:
-the standard library's takes a millisecond more. SES puts a Message-ID of its own in place of ours.
+the standard library's takes a millisecond more, and so does boto3's client; that one also reads proxies, addresses
+and retries from its surroundings, and loses the status of an answer that it cannot read. SES puts a Message-ID of its
+own in place of ours.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
-import botocore.exceptions
-import urllib3.exceptions
+import orjson
+import requests
 from anymail.backends.amazon_ses import (
     AmazonSESBasePayload,
     AmazonSESV2SendEmailPayload,
     EmailBackend,
 )
 from anymail.utils import EmailAddress
-from botocore.config import Config
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from django.conf import settings
 
 from notifications.providers.base import (
@@ -31,9 +35,14 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailMessage, AnymailProvider
+from notifications.providers.email.anymail_adapter import (
+    AnymailMessage,
+    AnymailProvider,
+    answer_of,
+    words,
+)
 from notifications.providers.email.mime import build
-from notifications.providers.outcomes import refusal_for_exception
+from notifications.providers.outcomes import refusal_for_aws, retry_after_seconds
 
 # The account's trouble, though SES says 400 to all of them.
 _ACCOUNT_TROUBLE = frozenset(
@@ -87,7 +96,13 @@ class AmazonSesProvider(AnymailProvider):
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
-        self._client = self._new_client()
+        region = self.credential("region")
+        self._url = (
+            self.credential("api_url") or f"https://email.{region}.amazonaws.com"
+        ) + "/v2/email/outbound-emails"
+        self._signer = SigV4Auth(
+            Credentials(self.credential("access_key"), self.credential("secret_key")), "ses", region
+        )
 
     @classmethod
     def is_configured(cls, values: Mapping[str, str]) -> bool:
@@ -103,26 +118,6 @@ class AmazonSesProvider(AnymailProvider):
             client_params={},
             configuration_set_name=self.credential("configuration_set") or None,
         )
-
-    def _new_client(self) -> Any:
-        """A client of its own session; clients are safe to share between threads, making one is not."""
-        session = boto3.session.Session(
-            aws_access_key_id=self.credential("access_key"),
-            aws_secret_access_key=self.credential("secret_key"),
-            region_name=self.credential("region"),
-        )
-        config = Config(
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-            max_pool_connections=self.concurrency,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            proxies={},
-            ignore_configured_endpoint_urls=True,
-        )
-        return session.client("sesv2", endpoint_url=self.credential("api_url") or None, config=config)
-
-    def close(self) -> None:
-        self._client.close()
 
     def django_message(self, message: EmailMessage, sender: str) -> AnymailMessage:
         made = super().django_message(message, sender)
@@ -142,15 +137,39 @@ class AmazonSesProvider(AnymailProvider):
         # Tags come back in the reports.
         return {"EmailTags": [{"Name": "delivery_id", "Value": message.delivery_id}]}
 
-    def post(self, payload: Any, message: EmailMessage) -> str:
+    def request(self, payload: Any, message: EmailMessage) -> dict[str, Any]:
         payload.finalize_payload()
-        try:
-            answer = self._client.send_email(**payload.params)
-        except botocore.exceptions.ClientError as error:
-            raise _refusal(error, message) from error
-        except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
-            raise refusal_for_exception(error) from error
-        return str(answer.get("MessageId", ""))
+        raw = payload.params["Content"]["Raw"]
+        raw["Data"] = base64.b64encode(raw["Data"]).decode()
+        unsigned = AWSRequest(
+            "POST", self._url, {"Content-Type": "application/json"}, orjson.dumps(payload.params)
+        )
+        self._signer.add_auth(unsigned)  # for a few minutes, so for each request
+        return {
+            "method": "POST",
+            "url": self._url,
+            "data": unsigned.data,
+            "headers": dict(unsigned.headers),
+        }
+
+    def message_id(self, response: requests.Response) -> str:
+        return str(answer_of(response).get("MessageId") or "")
+
+    def said(self, response: requests.Response) -> str:
+        return f"{_code(response)}: {_message(response) or words(response)}"
+
+    def refusal(self, response: requests.Response, message: EmailMessage) -> ProviderRefusal | None:
+        code, said = _code(response), _message(response)
+        wait = retry_after_seconds(response.headers)
+        found = refusal_for_aws(response.status_code, code, self.detail(response), retry_after=wait)
+        if not isinstance(found, RefusedForGood):
+            return found
+        names_recipient = message.to.lower() in said.lower()
+        not_verified = code == "MessageRejected" and "not verified" in said
+        if code in _ACCOUNT_TROUBLE or (not_verified and not names_recipient):
+            return NotSent(found.detail)
+        found.about_recipient = code == "MessageRejected" or names_recipient
+        return found
 
 
 class _Payload(AmazonSESV2SendEmailPayload):  # type: ignore[misc]
@@ -171,16 +190,12 @@ class _Backend(EmailBackend):  # type: ignore[misc]
         return _Payload(message, defaults, self)
 
 
-def _refusal(error: botocore.exceptions.ClientError, message: EmailMessage) -> ProviderRefusal:
-    found = refusal_for_exception(error)
-    said = error.response.get("Error", {})
-    code, words = said.get("Code", ""), str(said.get("Message", ""))
-    if not isinstance(found, RefusedForGood):
-        return found
-    if code in _ACCOUNT_TROUBLE:
-        return NotSent(found.detail)
-    names_recipient = message.to.lower() in words.lower()
-    if code == "MessageRejected" and "not verified" in words and not names_recipient:
-        return NotSent(found.detail)  # the sender's identity is not verified in this account
-    found.about_recipient = code == "MessageRejected" or names_recipient
-    return found
+def _code(response: requests.Response) -> str:
+    """The kind of the error, without what may follow it (namespace, address of its documentation)."""
+    given = response.headers.get("x-amzn-errortype") or str(answer_of(response).get("__type") or "")
+    return given.split(":")[0].rpartition("#")[2]
+
+
+def _message(response: requests.Response) -> str:
+    answer = answer_of(response)
+    return str(answer.get("message") or answer.get("Message") or "")

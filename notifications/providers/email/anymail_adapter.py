@@ -13,7 +13,6 @@ import requests
 import structlog
 import urllib3.exceptions
 from anymail.backends.base import AnymailBaseBackend
-from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import AnymailError, AnymailInvalidAddress
 from anymail.utils import parse_single_address
 from django.conf import settings
@@ -71,17 +70,31 @@ class AnymailProvider(EmailProvider):
         super().__init__(account)
         self.concurrency = settings.EMAIL_QUEUE_CONCURRENT
         self._backend = self.backend()
+        self._session = session(
+            self.concurrency, connect_timeout=self.connect_timeout, read_timeout=self.read_timeout
+        )
 
     @abc.abstractmethod
     def backend(self) -> AnymailBaseBackend:
         """Anymail's backend for the account; everything it needs is given, nothing read from settings."""
 
-    @abc.abstractmethod
-    def post(self, payload: Any, message: EmailMessage) -> str:
-        """Hand the payload over, once, and return the provider's id; raises ProviderRefusal."""
-
     def send(self, message: EmailMessage) -> str:
-        return self.post(self.payload(message), message)
+        payload = self.payload(message)
+        try:
+            response = self._session.request(**self.request(payload, message))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            raise refusal_for_exception(error) from error
+        refusal = self.refusal(response, message)
+        if refusal is not None:
+            raise refusal
+        found = self.message_id(response)
+        if not found:
+            # The status says that it was taken, and nothing else can be trusted to say that it was not.
+            log.warning("provider.no_message_id", provider=self.key, status=response.status_code)
+        return found
+
+    def close(self) -> None:
+        self._session.close()
 
     def payload(self, message: EmailMessage) -> Any:
         """Anymail's payload; raises RefusedForGood for a message that cannot be sent. Nothing leaves yet."""
@@ -133,33 +146,11 @@ class AnymailProvider(EmailProvider):
         """What the provider's API takes beyond what Anymail knows."""
         return {}
 
-
-class AnymailHttpProvider(AnymailProvider):
-    """A provider whose backend in Anymail speaks through ``requests``."""
-
-    def __init__(self, account: Account) -> None:
-        super().__init__(account)
-        self._session = session(
-            self.concurrency, connect_timeout=self.connect_timeout, read_timeout=self.read_timeout
-        )
-
-    @abc.abstractmethod
-    def backend(self) -> AnymailRequestsBackend: ...
-
-    def close(self) -> None:
-        self._session.close()
-
-    def post(self, payload: Any, message: EmailMessage) -> str:
-        request = payload.get_request_params(self._backend.api_url)
+    def request(self, payload: Any, message: EmailMessage) -> dict[str, Any]:
+        """What ``requests.Session.request`` takes."""
+        request: dict[str, Any] = payload.get_request_params(self._backend.api_url)
         request["headers"] = {**(request["headers"] or {}), **self.request_headers(message)}
-        try:
-            response = self._session.request(**request)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            raise refusal_for_exception(error) from error
-        refusal = self.refusal(response, message)
-        if refusal is not None:
-            raise refusal
-        return self._message_id(response, payload)
+        return request
 
     def request_headers(self, message: EmailMessage) -> dict[str, str]:
         """Headers of the HTTP request beside Anymail's."""
@@ -180,18 +171,16 @@ class AnymailHttpProvider(AnymailProvider):
     def said(self, response: requests.Response) -> str:
         """The provider's words in an error."""
         answer = answer_of(response)
-        return str(answer.get("message", "")) or response.text
+        return str(answer.get("message") or "") or words(response)
 
     def message_id(self, response: requests.Response) -> str:
         """The id in an answer that says it was taken."""
-        return str(answer_of(response).get("id", ""))
+        return str(answer_of(response).get("id") or "")
 
-    def _message_id(self, response: requests.Response, payload: Any) -> str:
-        found = self.message_id(response)
-        if not found:
-            # The status says that it was taken, and nothing else can be trusted to say that it was not.
-            log.warning("provider.no_message_id", provider=self.key, status=response.status_code)
-        return found
+
+def words(response: requests.Response) -> str:
+    """The beginning of a body as text; ``Response.text`` would try to guess its encoding, which takes long."""
+    return response.content[: 4 * LONGEST_DETAIL].decode("utf-8", "replace")
 
 
 def answer_of(response: requests.Response) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailHttpProvider, api_url
+from notifications.providers.email.anymail_adapter import AnymailProvider, api_url, words
 
 _US = "https://api.mailgun.net/v3"
 _EU = "https://api.eu.mailgun.net/v3"
 
 
 @email_providers.add("mailgun")
-class MailgunProvider(AnymailHttpProvider):
+class MailgunProvider(AnymailProvider):
     """One domain at Mailgun."""
 
     key = "mailgun"
@@ -61,7 +61,7 @@ class MailgunProvider(AnymailHttpProvider):
         )
 
     def refusal(self, response: requests.Response, message: EmailMessage) -> ProviderRefusal | None:
-        if response.ok and "Mailgun Magnificent API" in response.text:
+        if response.ok and "Mailgun Magnificent API" in words(response):
             # The root of the API greets everyone, for example where the address of the API is wrong.
             return Ambiguous("The address of the API does not lead to messages.")
         found = super().refusal(response, message)

@@ -18,7 +18,7 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailHttpProvider, answer_of, api_url
+from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, api_url, words
 from notifications.vocabulary import SuppressionReason
 
 _INVALID_REQUEST = 300
@@ -29,7 +29,7 @@ _TO = re.compile(r"^(invalid|error\s+parsing)\s+'to'", re.IGNORECASE)
 
 
 @email_providers.add("postmark")
-class PostmarkProvider(AnymailHttpProvider):
+class PostmarkProvider(AnymailProvider):
     """One server at Postmark."""
 
     key = "postmark"
@@ -86,12 +86,12 @@ class PostmarkProvider(AnymailHttpProvider):
         return {**super().headers(message), "X-PM-KeepID": "true"}
 
     def message_id(self, response: requests.Response) -> str:
-        return str(answer_of(response).get("MessageID", ""))
+        return str(answer_of(response).get("MessageID") or "")
 
     def said(self, response: requests.Response) -> str:
         answer = answer_of(response)
         if not answer:
-            return response.text
+            return words(response)
         return f"({answer.get('ErrorCode', '')}) {answer.get('Message', '')}"
 
     def refusal(self, response: requests.Response, message: EmailMessage) -> ProviderRefusal | None:

@@ -18,13 +18,13 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailHttpProvider, answer_of, api_url
+from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, api_url
 
 _FIRST_TRY_RUNS = 2.0  # seconds until its answer can be asked for again
 
 
 @email_providers.add("resend")
-class ResendProvider(AnymailHttpProvider):
+class ResendProvider(AnymailProvider):
     """One Resend account."""
 
     key = "resend"

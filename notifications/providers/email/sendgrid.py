@@ -20,12 +20,12 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailHttpProvider, answer_of, api_url
+from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, api_url, words
 from notifications.providers.outcomes import LONGEST_RETRY_AFTER
 
 
 @email_providers.add("sendgrid")
-class SendGridProvider(AnymailHttpProvider):
+class SendGridProvider(AnymailProvider):
     """One SendGrid account."""
 
     key = "sendgrid"
@@ -66,7 +66,7 @@ class SendGridProvider(AnymailHttpProvider):
         return found
 
     def said(self, response: requests.Response) -> str:
-        return "; ".join(str(one.get("message", "")) for one in _errors(response)) or response.text
+        return "; ".join(str(one.get("message", "")) for one in _errors(response)) or words(response)
 
 
 def _errors(response: requests.Response) -> list[dict[str, object]]:
