@@ -29,6 +29,7 @@ _ICONS = {
     "notifications.pushsubscription": "devices",
     "notifications.quiethours": "bedtime",
     "notifications.suppression": "block",
+    "notifications.providerevent": "receipt_long",
     "notifications.provideraccount": "cell_tower",
     "notifications.webhookendpoint": "webhook",
     "notifications.webhookdelivery": "output",

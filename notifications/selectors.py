@@ -103,5 +103,5 @@ def notifications_with_ledger(organization_id: uuid.UUID | None) -> QuerySet[Not
         else Notification.objects.for_organization(organization_id)
     )
     return rows.select_related("event_type", "request", "user", "organization").prefetch_related(
-        "deliveries__attempts", "deliveries__template_version__template"
+        "deliveries__attempts", "deliveries__events", "deliveries__template_version__template"
     )

@@ -3,6 +3,7 @@
 from notifications.admin import (
     catalog,
     deliveries,
+    events,
     notifications,
     preferences,
     providers,
@@ -16,6 +17,7 @@ from notifications.admin import (
 __all__ = [
     "catalog",
     "deliveries",
+    "events",
     "notifications",
     "preferences",
     "providers",

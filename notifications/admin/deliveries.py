@@ -30,7 +30,7 @@ from notifications.admin.ledger import (
     link_to,
     recipient_of,
 )
-from notifications.models import Delivery, DeliveryAttempt
+from notifications.models import Delivery, DeliveryAttempt, ProviderEvent
 from notifications.providers.base import email_providers, push_providers, sms_providers
 from notifications.services.deliveries import cancel_deliveries, requeue, resolve_unknown
 from notifications.services.explain import sentence
@@ -81,6 +81,31 @@ class AttemptInline(TenantTabularInline):
         return attempt.get_outcome_display() or "Cut short"
 
 
+class EventInline(TenantTabularInline):
+    """What the providers, and our own tracking, reported about it."""
+
+    model = ProviderEvent
+    organization_path = "organization"
+    read_only = True
+    fields = ("occurred_at", "what", "provider", "automatic", "detail", "created_at")
+    readonly_fields = fields
+    ordering = ("occurred_at", "id")
+    verbose_name_plural = "what was reported"
+    hide_title = True
+    per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("payload")
+
+    @display(description="what")
+    def what(self, event: ProviderEvent) -> SafeString:
+        return link_to(event, event.get_kind_display())
+
+    @display(description="by a machine", boolean=True)
+    def automatic(self, event: ProviderEvent) -> bool:
+        return event.is_automatic
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(LedgerAdmin):
     """Find what did not go out, and send it again, stop it, or say what became of it."""
@@ -104,11 +129,12 @@ class DeliveryAdmin(LedgerAdmin):
     actions_detail = ("requeue_one", "cancel_one", "mark_sent", "send_again")
     fields = (
         "status_label", "why_in_full", "notification_link", "recipient", "channel", "priority", "due_at",
-        "sent_at", "settled_at", "provider", "provider_message_id", "segments", "template_version", "attempt_count",
-        "attempts_forgiven", "lease_until", "error", "decision", "created_at", "id",
+        "sent_at", "delivered_at", "opened_at", "clicked_at", "settled_at", "provider", "provider_message_id",
+        "segments", "template_version", "attempt_count", "attempts_forgiven", "lease_until", "error",
+        "decision", "created_at", "id",
     )  # fmt: skip
     readonly_fields = fields
-    inlines = (AttemptInline,)
+    inlines = (AttemptInline, EventInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("notification__body", "notification__user__attributes")

@@ -11,13 +11,15 @@ from accounts.models import Organization
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput, NotFound
 from notifications import selectors
-from notifications.models import Delivery, Notification
+from notifications.models import Delivery, Notification, ProviderEvent
 from notifications.rendering.content import ContentFacts
 from notifications.services.catalog import EventTypeFacts, catalog_of
 from notifications.services.planning import routing_facts
 from notifications.services.recipients import Person, load_people, parse_recipients
 from notifications.services.routing import Decision, Switch, decide
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
+
+MAX_EVENTS = 100  # told per delivery, the first ones
 
 
 def explain_notification(
@@ -78,7 +80,27 @@ def _explain_channel(channel: str, delivery: Delivery | None, with_details: bool
             }
             for attempt in delivery.attempts.all()
         ],
+        "events": [_explain_event(event, with_details) for event in list(delivery.events.all())[:MAX_EVENTS]],
     }
+
+
+def _explain_event(event: ProviderEvent, with_details: bool) -> dict[str, Any]:
+    """What the provider, or our own tracking, reported."""
+    return {
+        "kind": event.kind,
+        "sentence": event_sentence(event),
+        "provider": event.provider,
+        "occurred_at": event.occurred_at.isoformat(),
+        "is_automatic": event.is_automatic,
+        "detail": event.detail if with_details else "",
+    }
+
+
+def event_sentence(event: ProviderEvent) -> str:
+    """What was reported, in words, and by whom."""
+    machine = " by a machine, not a person" if event.is_automatic else ""
+    who = f"reported by {event.provider}" if event.account else f"seen by CastComm ({event.provider})"
+    return f"{event.get_kind_display()}{machine}, {who}."
 
 
 def sentence(delivery: Delivery, *, with_details: bool = True) -> str:
@@ -133,6 +155,9 @@ def timeline(notification: Notification) -> list[tuple[str, str]]:
                 events.append(
                     (attempt.finished_at, f"{delivery.get_channel_display()}: {outcome}. {attempt.detail}")
                 )
+        for event in list(delivery.events.all())[:MAX_EVENTS]:
+            said = f"{delivery.get_channel_display()}: {event_sentence(event)} {event.detail}"
+            events.append((event.occurred_at, said))
         if resolved := delivery.decision.get("resolved"):
             said = f"{delivery.get_channel_display()}: {_resolution(resolved)}"
             events.append((dt.datetime.fromisoformat(resolved["at"]), said))
