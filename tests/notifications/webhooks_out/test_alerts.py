@@ -171,8 +171,9 @@ def test_the_operator_s_address_is_never_switched_off(slack: HookServer, drain: 
     [
         ("https://alerts.example.com", "", "castcomm.E041"),
         ("https://alerts.example.com", "whsec_short", "castcomm.E041"),
-        ("alerts.example.com", new_secret(), "castcomm.E040"),
+        ("alerts.example.com", "whsec_" + "A" * 32, "castcomm.E040"),
     ],
+    ids=["no secret", "a short secret", "no address"],
 )
 def test_an_address_that_cannot_work_is_refused_at_the_start(
     settings: Any, url: str, secret: str, number: str

@@ -12,13 +12,14 @@ from castcomm.common import events
 from castcomm.common.clock import now
 from notifications.events import DeliveryMoved, Move
 from notifications.models import Delivery, WebhookEndpoint
-from notifications.services import delivery_news
+from notifications.services import delivery_news, dispatch
 from notifications.services.outbox import Settled
 from notifications.services.sending import send_notification
 from notifications.services.suppressions import suppress_address
 from notifications.services.webhook_endpoints import create_endpoint
 from notifications.vocabulary import DeliveryStatus, Reason
 from tests.notifications.hook_server import HookServer
+from tests.notifications.smtp_server import SmtpServer
 
 pytestmark = pytest.mark.django_db
 
@@ -129,3 +130,18 @@ def test_a_suppressed_address_is_told_once(
     assert len(hook.told) == 2
     assert heard["/plain"] == ("suppression.added", {"channel": "email", "reason": "manual"})
     assert heard["/full"][1]["address"] == "ada@example.com"
+
+
+def test_a_mail_that_a_provider_took_is_told(
+    endpoint: WebhookEndpoint,
+    delivery: Delivery,
+    mail: SmtpServer,
+    drain: Callable[[], int],
+    hook: HookServer,
+) -> None:
+    dispatch.drain("email", delivery.priority)
+    drain()
+    (told,) = hook.told
+    assert told.event["type"] == "delivery.sent"
+    assert told.event["data"]["delivery_id"] == str(delivery.id)
+    assert told.event["data"]["provider"] == "smtp"
