@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,7 @@ from notifications.providers.email.anymail_adapter import (
 from notifications.providers.email.mime import build
 from notifications.providers.outcomes import refusal_for_aws, retry_after_seconds
 
+_REGION = re.compile(r"[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}")
 # The account's trouble, though SES says 400 to all of them.
 _ACCOUNT_TROUBLE = frozenset(
     {
@@ -96,7 +98,7 @@ class AmazonSesProvider(AnymailProvider):
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
-        region = self.credential("region")
+        self._region = region = self.credential("region")
         self._url = (
             self.credential("api_url") or f"https://email.{region}.amazonaws.com"
         ) + "/v2/email/outbound-emails"
@@ -138,6 +140,8 @@ class AmazonSesProvider(AnymailProvider):
         return {"EmailTags": [{"Name": "delivery_id", "Value": message.delivery_id}]}
 
     def request(self, payload: Any, message: EmailMessage) -> dict[str, Any]:
+        if not _REGION.fullmatch(self._region):
+            raise NotSent("The account's region is none.")  # and it would become part of the host's name
         payload.finalize_payload()
         raw = payload.params["Content"]["Raw"]
         raw["Data"] = base64.b64encode(raw["Data"]).decode()

@@ -23,6 +23,7 @@ from notifications.providers.base import (
     Credential,
     EmailMessage,
     EmailProvider,
+    NotSent,
     ProviderRefusal,
     RefusedForGood,
 )
@@ -82,6 +83,8 @@ class AnymailProvider(EmailProvider):
         payload = self.payload(message)
         try:
             response = self._session.request(**self.request(payload, message))
+        except AnymailError as error:
+            raise NotSent(f"The account cannot be used: {type(error).__name__}") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise refusal_for_exception(error) from error
         refusal = self.refusal(response, message)

@@ -555,6 +555,21 @@ def test_mailgun_has_two_regions(given: str, host: str, settings: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "region", ["evil.example/#", "eu-central-1.evil.example", "a@evil.example:80/", "eu-central-1\n", "EU"]
+)
+def test_a_region_leads_nowhere_else(region: str, server: StandIn, provider: Callable[..., Any]) -> None:
+    result = provider("amazon_ses", region=region).deliver(mail())
+    assert (result.outcome, server.calls("ses")) == (Outcome.NOT_SENT, 0)
+    assert provider("amazon_ses", region="us-gov-west-1").deliver(mail()).outcome == Outcome.SENT
+
+
+@pytest.mark.parametrize("domain", ["../evil", "a/b", "a%2Fb"])
+def test_nor_does_a_domain(domain: str, server: StandIn, provider: Callable[..., Any]) -> None:
+    result = provider("mailgun", domain=domain).deliver(mail())
+    assert (result.outcome, server.calls("mailgun")) == (Outcome.NOT_SENT, 0)
+
+
 def test_ses_takes_nothing_from_the_surroundings(
     monkeypatch: pytest.MonkeyPatch, server: StandIn, provider: Callable[..., Any]
 ) -> None:
