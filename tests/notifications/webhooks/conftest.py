@@ -24,6 +24,7 @@ from notifications.webhooks.base import parser_for
 from . import senders
 
 Sent = Callable[..., Delivery]
+CONTENT = {"subject": "S", "title": "T", "text": "T", "sms": "T"}
 WAITING = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
@@ -60,7 +61,11 @@ def sent(news: EventType, send: Callable[..., Any], member: User) -> Sent:
         channel: str = "email",
         **fields: Any,
     ) -> Delivery:
-        result = send(to or member, channels=[channel], content={"subject": "S", "text": "T", "sms": "T"})
+        result = send(
+            to or member,
+            channels=[channel],
+            content=CONTENT,
+        )
         delivery = Delivery.objects.get(notification_id=result.notifications[0].id, channel=channel)
         moment = now()
         reasons = {"sent": "accepted", "unknown": "ambiguous", "pending": "retrying"}
