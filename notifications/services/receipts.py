@@ -59,14 +59,13 @@ SELECT g.n, coalesce(own.id, said.id)
 """
 
 _MATCH_ATTEMPTS = """
-SELECT g.n, said.delivery_id
-  FROM unnest(%s::int[], %s::text[], %s::text[], %s::uuid[]) AS g(n, provider, message_id, organization_id)
-  CROSS JOIN LATERAL (
-    SELECT a.delivery_id FROM notifications_deliveryattempt a
-      JOIN notifications_delivery d ON d.id = a.delivery_id
-     WHERE a.provider_message_id = g.message_id AND a.provider_message_id <> '' AND a.provider = g.provider
-       AND (g.organization_id IS NULL OR d.organization_id = g.organization_id)
-     LIMIT 1) said
+SELECT g.n, a.delivery_id
+  FROM notifications_deliveryattempt a
+  JOIN unnest(%s::int[], %s::text[], %s::text[], %s::uuid[]) AS g(n, provider, message_id, organization_id)
+    ON g.message_id = a.provider_message_id AND g.provider = a.provider
+  JOIN notifications_delivery d ON d.id = a.delivery_id
+ WHERE a.provider_message_id = ANY(%s) AND a.provider_message_id <> ''
+   AND (g.organization_id IS NULL OR d.organization_id = g.organization_id)
 """
 
 _LOCK = """
@@ -222,6 +221,7 @@ def _match(taken: Sequence[_Taken]) -> None:
         [one.receipt.provider for one in rest.values()],
         [one.receipt.provider_message_id for one in rest.values()],
         [owners[one.receipt.account] for one in rest.values()],
+        [one.receipt.provider_message_id for one in rest.values()],
     )
     for number, delivery_id in sql.run(_MATCH_ATTEMPTS, columns):
         rest[number].delivery_id = delivery_id

@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.checks import run_checks
 from django.db import connection
-from django.test import Client, override_settings
+from django.test import AsyncClient, Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Delivery, DeliveryAttempt, ProviderEvent, Suppression
@@ -188,6 +189,25 @@ def test_who_signs_wrongly_all_the_time_is_not_listened_to(make_account: Any) ->
     assert len(answers) > 60
     assert (answers[-1].status_code, answers[-1].headers["Retry-After"]) == (429, "60")
     assert senders.sendgrid([], account=account.id).send(REMOTE_ADDR="192.0.2.8").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_same_over_asgi(make_account: Any, sent: Any, said: Any) -> None:
+    """As the web process serves it: the body comes in by another way."""
+    delivery = await sync_to_async(sent)()
+    account = await sync_to_async(make_account)("sendgrid")
+    request = senders.sendgrid([senders.sendgrid_event(said("delivered", delivery))], account=account.id)
+    answer = await AsyncClient().post(
+        request.path, request.body, content_type=request.content_type, headers=request.headers
+    )
+    assert answer.status_code == 200
+    large = senders.sendgrid(b"[" + b" " * (2 * 1024 * 1024) + b"]", account=account.id)
+    answer = await AsyncClient().post(
+        large.path, large.body, content_type=large.content_type, headers=large.headers
+    )
+    assert answer.status_code == 413
+    await delivery.arefresh_from_db()
+    assert delivery.status == "delivered"
 
 
 def test_a_refusal_says_nothing_of_why(make_account: Any, caplog: Any) -> None:
