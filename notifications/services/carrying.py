@@ -20,12 +20,14 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError
 
 from accounts.models import Organization
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
 from notifications.providers.base import Account, Provider, Result
-from notifications.services import breakers, delivery_news, outbox, push_subscriptions, rate_limits
+from notifications.services import breakers, outbox, push_subscriptions, rate_limits, settling
 from notifications.services.composing import Job
 from notifications.services.outbox import Beginning, Lease, Settled
 from notifications.services.provider_accounts import accounts_for, provider_of
@@ -34,6 +36,8 @@ from notifications.services.suppressions import suppress_address
 from notifications.vocabulary import Channel, DeliveryStatus, Outcome, Reason
 
 log = structlog.get_logger(__name__)
+
+MAX_SLICE_BYTES = 48 * 1024 * 1024  # of attachments
 
 
 def carry(lease: Lease, jobs: Sequence[Job], *, channel: str) -> None:
@@ -55,11 +59,12 @@ class _Pause:
 
 @dataclass(slots=True)
 class _Tried:
-    """A try that came to nothing, not yet written down."""
+    """A try at an account, and what came of it."""
 
     attempt_id: uuid.UUID
     account: Account
     result: Result
+    is_closed: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +78,7 @@ class _Pass:
     paused: dict[str, _Pause] = field(default_factory=dict)
     tried: dict[uuid.UUID, _Tried] = field(default_factory=dict)
     put_back: list[Settled] = field(default_factory=list)
+    not_tried: list[uuid.UUID] = field(default_factory=list)  # people whose limit was counted in vain
 
     def carry(self, jobs: list[Job]) -> None:
         jobs = self._without_overfed(jobs)
@@ -81,7 +87,8 @@ class _Pass:
             jobs = []
             for account, theirs in shares:
                 jobs += self._send_through(account, theirs)
-        self._settle(self.put_back, now=current_time())
+        settling.settle(self.lease, self.put_back, now=current_time())
+        rate_limits.give_back_for_people(self.channel, self.not_tried)
 
     def _without_overfed(self, jobs: list[Job]) -> list[Job]:
         """Puts back what people who have reached their own limit are to get; critical news passes."""
@@ -149,7 +156,6 @@ class _Pass:
     def _send_slices(self, account: Account, rest: list[Job]) -> list[Job]:
         """Send slice by slice until the account is paused, taking from ``rest``; returns what it refused."""
         provider = provider_of(account)
-        self._close_tried(rest)
         refused: list[Job] = []
         slice_ = self._settle_and_begin([], account, _take(rest, provider.concurrency))
         while slice_.jobs:
@@ -161,6 +167,7 @@ class _Pass:
                     refused.append(job)
                 else:
                     settled.append(made)
+            self._close_tried(refused)
             self._learn_from(account, results)
             following = [] if account.key in self.paused else _take(rest, provider.concurrency)
             done, slice_ = slice_, self._settle_and_begin(settled, account, following)
@@ -176,20 +183,15 @@ class _Pass:
             ours = outbox.extend(self.lease, [job.delivery_id for job in jobs], now=now)
             jobs = [job for job in jobs if job.delivery_id in ours]
         if not jobs:
-            self._settle(settled, now=now)
+            settling.settle(self.lease, settled, now=now)
             return _Slice([], [])
         for job in jobs:
             job.attempts += 1
         beginning = Beginning(
             [job.delivery_id for job in jobs], [job.attempts for job in jobs], account.provider, account.key
         )
-        self._settle(settled, now=now, then=beginning)
+        settling.settle(self.lease, settled, now=now, then=beginning)
         return _Slice(jobs, beginning.ids)
-
-    def _settle(self, settled: Sequence[Settled], *, now: dt.datetime, then: Beginning | None = None) -> None:
-        """Write it down, and what the organization's own endpoints are to be told of it."""
-        with delivery_news.telling(self.organization_id, settled, now=now):
-            outbox.settle(self.lease, settled, now=now, then=then)
 
     def _judge(self, job: Job, tried: _Tried, provider: Provider[Any]) -> Settled | None:
         """How the delivery stands after a try; None when the next account is to be asked at once."""
@@ -226,21 +228,26 @@ class _Pass:
 
     def _not_tried(self, job: Job) -> Settled:
         if job.pinned and all(one.key != job.pinned for one in self.accounts):
-            made = Settled(job.delivery_id, DeliveryStatus.UNKNOWN, Reason.AMBIGUOUS, job.attempts)
+            made = Settled(
+                job.delivery_id, job.organization_id, DeliveryStatus.UNKNOWN, Reason.AMBIGUOUS, job.attempts
+            )
             made.error = "The account that may have sent it is gone."
             return made
+        if job.user_id is not None and not job.critical and not job.refused_by:
+            self.not_tried.append(job.user_id)
         pauses = [pause for key, pause in self.paused.items() if job.pinned in ("", key)]
         return _waiting(job, min(pauses, key=lambda pause: pause.seconds))
 
     def _close_tried(self, jobs: Sequence[Job]) -> None:
-        """Write down how the tries before this one ended."""
-        tried = [one for job in jobs if (one := self.tried.pop(job.delivery_id, None)) is not None]
+        """Write down at once how tries ended that came to nothing: the lease may end before the next account."""
+        tried = [one for job in jobs if (one := self.tried.get(job.delivery_id)) and not one.is_closed]
+        if not tried:
+            return
         closed = [(one.attempt_id, one.result.outcome, one.result.detail) for one in tried]
         outbox.close_attempts(closed, now=current_time())
-        if tried:
-            log.warning(
-                "dispatch.failover", channel=self.channel, count=len(tried), refused_by=tried[0].account.key
-            )
+        for one in tried:
+            one.is_closed = True
+        log.warning("dispatch.refused", channel=self.channel, count=len(tried), account=tried[0].account.key)
 
     def _learn_from(self, account: Account, results: Sequence[Result]) -> None:
         """Tell the circuit breaker, and ask an account nothing more in this pass that wants to be left alone."""
@@ -273,8 +280,9 @@ class _Pass:
                     reason=result.suppress,
                     detail=result.detail,
                 )
-            except InvalidInput as error:
-                log.warning("dispatch.not_suppressed", delivery_id=str(job.delivery_id), error=str(error))
+            except (InvalidInput, ObjectDoesNotExist, DatabaseError) as error:
+                # The next slice is on its way by now: this must not keep it from going out.
+                log.exception("dispatch.not_suppressed", delivery_id=str(job.delivery_id), error=str(error))
 
 
 @dataclass(slots=True)
@@ -286,6 +294,13 @@ class _Slice:
 
 
 def _take(rest: list[Job], count: int) -> list[Job]:
+    """The next ``count`` jobs, fewer when they are heavy: all of a slice are in memory at the same time."""
+    size = 0
+    for position, job in enumerate(rest[:count]):
+        size += job.weight
+        if size > MAX_SLICE_BYTES and position:
+            count = position
+            break
     taken = rest[:count]
     del rest[:count]
     return taken
@@ -298,8 +313,8 @@ def _is_the_accounts_fault(result: Result) -> bool:
 def _waiting(job: Job, pause: _Pause) -> Settled:
     """A delivery that was not tried, put off."""
     reason = Reason.SAME_PROVIDER if job.pinned else pause.reason
-    made = Settled(job.delivery_id, DeliveryStatus.PENDING, reason, job.attempts)
-    made.account, made.version_id = job.pinned, job.version_id
+    made = Settled(job.delivery_id, job.organization_id, DeliveryStatus.PENDING, reason, job.attempts)
+    made.account, made.provider, made.version_id = job.pinned, job.pinned_provider, job.version_id
     # Spread a little, so that not everything that waited comes back in the same moment.
     wait = pause.seconds * random.uniform(1.0, 1.1)  # noqa: S311 - spreads load, guards no secret
     made.due_at = current_time() + dt.timedelta(seconds=max(wait, 0.1))
@@ -310,6 +325,7 @@ def _settled(job: Job, tried: _Tried, status: DeliveryStatus, reason: Reason) ->
     result = tried.result
     return Settled(
         job.delivery_id,
+        job.organization_id,
         status,
         reason,
         job.attempts,

@@ -14,13 +14,13 @@ import structlog
 from castcomm.common.clock import now as current_time
 from castcomm.common.crypto import decrypt
 from notifications.channels.base import Addressed, channels
-from notifications.providers.base import File, PushTarget, SmsMessage
+from notifications.providers.base import File, PushTarget, SmsMessage, providers_of
 from notifications.rendering.content import ContentFacts, literal_content
 from notifications.rendering.context import message_context, person_context
 from notifications.rendering.sandbox import RenderingError
 from notifications.services import attachments, mail_links, outbox, push_subscriptions
 from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
-from notifications.services.outbox import Details, RequestTexts, Settled
+from notifications.services.outbox import Details, Settled
 from notifications.services.retrying import try_again
 from notifications.services.routing import Switch, deciding_switch
 from notifications.services.sms_regions import may_text, regions_of
@@ -28,6 +28,9 @@ from notifications.services.sms_segments import count_segments
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
 
 log = structlog.get_logger(__name__)
+
+FORGETTING = dt.timedelta(hours=1)  # before an idempotency key ends it is no longer relied on
+MAX_FILE_BYTES = 64 * 1024 * 1024  # in memory for one batch
 
 
 @dataclass(slots=True)
@@ -49,6 +52,8 @@ class Job:
     critical: bool
     sends_per_minute: int | None
     pinned: str = ""
+    pinned_provider: str = ""
+    weight: int = 0  # bytes of attachments
     segments: int | None = None
     refused_by: list[str] = field(default_factory=list)
     retry_after: float | None = None
@@ -66,11 +71,12 @@ class _Shared:
 
 def compose(channel_key: str, claimed: Sequence[uuid.UUID]) -> tuple[list[Job], list[Settled]]:
     """The messages for claimed deliveries, and the settled ones for which there is none."""
-    rows = outbox.details(claimed)
-    shared = _shared(outbox.request_texts(list({row.request_id for row in rows})))
+    texts = _Texts(outbox.details(claimed))
+    rows = texts.affordable
+    shared = texts.shared()
     targets = _push_targets(rows) if channel_key == Channel.PUSH else {}
     jobs: list[Job] = []
-    refused: list[Settled] = []
+    refused = [_put_back(row, row.attempts) for row in texts.too_much]
     now = current_time()
     for row in rows:
         devices = targets.get((row.organization_id, row.user_id), ())
@@ -79,19 +85,40 @@ def compose(channel_key: str, claimed: Sequence[uuid.UUID]) -> tuple[list[Job], 
     return jobs, refused
 
 
-def _shared(texts: Mapping[uuid.UUID, RequestTexts]) -> dict[uuid.UUID, _Shared]:
-    mails = {id_: orjson.loads(one.mail) for id_, one in texts.items() if one.mail}
-    with_files = [id_ for id_, mail in mails.items() if mail.get("attachments")]
-    files = attachments.load(with_files) if with_files else {}
-    return {
-        id_: _Shared(
-            data=orjson.loads(one.data),
-            content=literal_content(orjson.loads(one.content)) if one.content else None,
-            reply_to=mails.get(id_, {}).get("reply_to", ""),
-            files=files.get(id_, ()),
-        )
-        for id_, one in texts.items()
-    }
+class _Texts:
+    """What the requests of a batch say, and which rows go out with it: files of all of them may not fit into memory."""
+
+    def __init__(self, rows: Sequence[Details]) -> None:
+        self._texts = outbox.request_texts(list({row.request_id for row in rows}))
+        self._mails = {id_: orjson.loads(one.mail) for id_, one in self._texts.items() if one.mail}
+        taken: set[uuid.UUID] = set()
+        left = MAX_FILE_BYTES
+        for id_ in self._texts:
+            size = self._mails.get(id_, {}).get("bytes", 0)
+            if not size or size <= left:
+                taken.add(id_)
+                left -= size
+        self.affordable = [row for row in rows if row.request_id in taken]
+        self.too_much = [row for row in rows if row.request_id not in taken]
+
+    def shared(self) -> dict[uuid.UUID, _Shared]:
+        """What the deliveries of each request have in common."""
+        going = {row.request_id for row in self.affordable}
+        with_files = [id_ for id_ in going if self._mails.get(id_, {}).get("attachments")]
+        files = attachments.load(with_files) if with_files else {}
+        return {
+            id_: _Shared(
+                data=orjson.loads(self._texts[id_].data),
+                content=_literal(self._texts[id_].content),
+                reply_to=self._mails.get(id_, {}).get("reply_to", ""),
+                files=files.get(id_, ()),
+            )
+            for id_ in going
+        }
+
+
+def _literal(content: str | None) -> ContentFacts | None:
+    return literal_content(orjson.loads(content)) if content else None
 
 
 def _push_targets(
@@ -113,13 +140,46 @@ def _composed(
 ) -> Job | Settled:
     """``_compose_one``; what nobody foresaw fails this delivery for now, and not the batch it came in."""
     try:
-        return _compose_one(channel_key, row, shared, devices, now)
+        if _is_pinned(row) and _is_past_asking(row, now):
+            return _parked(row, "Its provider no longer recognises a second try.")
+        made = _compose_one(channel_key, row, shared, devices, now)
     except Exception as error:
         log.exception("dispatch.not_composed", delivery_id=str(row.delivery_id))
-        made = Settled(row.delivery_id, DeliveryStatus.PENDING, Reason.RETRYING, row.attempts + 1)
-        made.error = f"{type(error).__name__}: {error}"[:1000]
-        try_again(made, row.attempts + 1 - row.forgiven, retry_after=None, now=now)
-        return made
+        failed = _put_back(row, row.attempts + 1)
+        failed.reason = Reason.SAME_PROVIDER if _is_pinned(row) else Reason.RETRYING
+        failed.error = f"{type(error).__name__}: {error}"[:1000]
+        tries = row.attempts + 1 - row.forgiven
+        try_again(failed, tries, retry_after=None, now=now, may_have_left=_is_pinned(row))
+        return failed
+    if isinstance(made, Settled) and _is_pinned(row):
+        return _parked(row, f"It is not asked for again: {made.reason.label}")
+    return made
+
+
+def _is_pinned(row: Details) -> bool:
+    """Whether one account may have sent it already, and nobody else may be asked."""
+    return row.reason == Reason.SAME_PROVIDER and row.account != ""
+
+
+def _is_past_asking(row: Details, now: dt.datetime) -> bool:
+    """Whether the provider may have forgotten the idempotency key, so that a second try could be a second message."""
+    kind = providers_of(row.channel).get(row.provider)
+    lasts = dt.timedelta(hours=kind.idempotency_hours) - FORGETTING
+    return row.may_have_left_at is None or now - row.may_have_left_at > lasts
+
+
+def _parked(row: Details, why: str) -> Settled:
+    parked = _put_back(row, row.attempts)
+    parked.status, parked.reason, parked.error = DeliveryStatus.UNKNOWN, Reason.AMBIGUOUS, why
+    return parked
+
+
+def _put_back(row: Details, attempts: int) -> Settled:
+    """The delivery as it was, due at once."""
+    made = Settled(row.delivery_id, row.organization_id, DeliveryStatus.PENDING, Reason(row.reason), attempts)
+    if _is_pinned(row):
+        made.provider, made.account = row.provider, row.account
+    return made
 
 
 def _compose_one(
@@ -128,27 +188,35 @@ def _compose_one(
     """The message for one delivery, or why there is none."""
     refusal = _refusal(row, now)
     if refusal is not None:
-        return Settled(row.delivery_id, *refusal, row.attempts)
+        return Settled(row.delivery_id, row.organization_id, *refusal, row.attempts)
     catalog = catalog_of(row.organization_id, revision=row.catalog_revision)
     event_type = catalog.event_types_by_id[row.event_type_id]
     if row.ask_preferences and _is_switched_off(channel_key, catalog, event_type, row.preferences):
-        return Settled(row.delivery_id, DeliveryStatus.SUPPRESSED, Reason.PREFERENCE, row.attempts)
+        return Settled(
+            row.delivery_id, row.organization_id, DeliveryStatus.SUPPRESSED, Reason.PREFERENCE, row.attempts
+        )
     content = shared.content
     if row.template_id is not None:
         template = catalog.templates_by_id.get(row.template_id)
         locales = (row.locale or row.organization_locale, row.organization_locale)
         content = template.content_for(*locales) if template else None
     if content is None or channel_key not in content.channels():
-        return Settled(row.delivery_id, DeliveryStatus.SUPPRESSED, Reason.NO_TEMPLATE, row.attempts)
+        return Settled(
+            row.delivery_id, row.organization_id, DeliveryStatus.SUPPRESSED, Reason.NO_TEMPLATE, row.attempts
+        )
     target = _addressed(channel_key, row, shared, devices, event_type)
     if channel_key == Channel.SMS and not may_text(target.phone, regions_of(row.organization_id)):
-        return Settled(row.delivery_id, DeliveryStatus.SUPPRESSED, Reason.REGION, row.attempts)
+        return Settled(
+            row.delivery_id, row.organization_id, DeliveryStatus.SUPPRESSED, Reason.REGION, row.attempts
+        )
     context = _context(row, shared, target, event_type)
     version_id = None if content.version_id == "literal" else uuid.UUID(content.version_id)
     try:
         message = channels.get(channel_key).compose(target, content, context)
     except RenderingError as error:
-        failed = Settled(row.delivery_id, DeliveryStatus.FAILED, Reason.RENDERING, row.attempts)
+        failed = Settled(
+            row.delivery_id, row.organization_id, DeliveryStatus.FAILED, Reason.RENDERING, row.attempts
+        )
         failed.error, failed.version_id = str(error), version_id
         return failed
     return Job(
@@ -162,7 +230,9 @@ def _compose_one(
         duplicates_allowed=event_type.duplicates_allowed,
         critical=row.critical,
         sends_per_minute=row.sends_per_minute,
-        pinned=row.account if row.reason == Reason.SAME_PROVIDER else "",
+        pinned=row.account if _is_pinned(row) else "",
+        pinned_provider=row.provider if _is_pinned(row) else "",
+        weight=sum(len(one.content) for one in shared.files),
         segments=count_segments(message.text).segments if isinstance(message, SmsMessage) else None,
     )
 

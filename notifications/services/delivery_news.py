@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-from django.db import transaction
 
 from castcomm.common import sql
 from castcomm.common.crypto import decrypt
@@ -45,16 +42,6 @@ SELECT d.id, n.id, d.channel, t.key, n.user_id, d.address, u.email, u.phone
 """
 
 
-class Ended(Protocol):
-    """How dispatch left a delivery (``outbox.Settled``)."""
-
-    delivery_id: uuid.UUID
-    status: DeliveryStatus
-    reason: Any
-    error: str
-    provider: str
-
-
 class Suppressed(Protocol):
     """An address that came on the suppression list (``suppressions.Entry``)."""
 
@@ -81,7 +68,7 @@ class Change:
 
 def tell_of(changes: Sequence[Change]) -> int:
     """Tell whoever listens, as part of the caller's transaction; returns how many deliveries that makes."""
-    heard = [one for one in changes if _is_heard(one.organization_id, one.status)]
+    heard = [one for one in changes if is_heard(one.organization_id, one.status)]
     if not heard:
         return 0
     with_address = wants_addresses({one.organization_id for one in heard})
@@ -97,33 +84,6 @@ def tell_of(changes: Sequence[Change]) -> int:
         if one.delivery_id in rows
     ]
     return len(publish_all(news))
-
-
-@contextmanager
-def telling(organization_id: uuid.UUID, ended: Sequence[Ended], *, now: dt.datetime) -> Iterator[None]:
-    """Around the writing of how deliveries ended: what is written and what is told commit together.
-
-    Without anybody who listens it opens no transaction.
-    """
-    changes = [
-        Change(
-            organization_id=organization_id,
-            delivery_id=one.delivery_id,
-            status=str(one.status),
-            reason=str(one.reason),
-            occurred_at=now,
-            provider=one.provider,
-            detail=one.error,
-        )
-        for one in ended
-        if _is_heard(organization_id, str(one.status))
-    ]
-    if not changes:
-        yield
-        return
-    with transaction.atomic():
-        yield
-        tell_of(changes)
 
 
 def tell_of_suppressions(
@@ -163,7 +123,8 @@ def on_delivery_moved(event: DeliveryMoved) -> None:
     )
 
 
-def _is_heard(organization_id: uuid.UUID, status: str) -> bool:
+def is_heard(organization_id: uuid.UUID, status: str) -> bool:
+    """Whether anybody of the organization wants to hear of deliveries that come into this state."""
     return status in EVENT_TYPES and listens(organization_id, EVENT_TYPES[status])
 
 

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from castcomm.common.clock import now as current_time
 from notifications.providers.base import providers_of
-from notifications.services import doorbell, fanout, in_app, outbox
+from notifications.services import doorbell, fanout, in_app, outbox, settling
 from notifications.services.carrying import carry
 from notifications.services.composing import compose
 from notifications.services.provider_accounts import PRIMARY_SETTINGS
@@ -53,7 +53,7 @@ def send_due_batch(channel: str, priority: int) -> int:
         in_app.deliver(lease, claimed)
     else:
         jobs, refused = compose(channel, claimed)
-        outbox.settle(lease, refused, now=current_time())
+        settling.settle(lease, refused, now=current_time())
         carry(lease, jobs, channel=channel)
     return len(claimed)
 
@@ -65,10 +65,10 @@ def sweep() -> int:
     """
     now = current_time()
     started = time.monotonic()
-    rescued = outbox.rescue(now=now, idempotent=_idempotent_providers())
+    rescued = settling.rescue(now=now, idempotent=_idempotent_providers())
     if rescued:
         log.warning(
-            "dispatch.rescued", count=len(rescued), parked=sum(row[2] == "unknown" for row in rescued)
+            "dispatch.rescued", count=len(rescued), parked=sum(one.status == "unknown" for one in rescued)
         )
     due = outbox.due_pairs(Channel.values, now=now)
     for channel, priority in due:

@@ -36,7 +36,8 @@ RETURNING n.id
 """
 
 _STATE = """
-SELECT d.id, d.attempt_count, n.id, n.cancelled_at IS NOT NULL, o.is_active FROM notifications_delivery d
+SELECT d.id, d.organization_id, d.attempt_count, n.id, n.cancelled_at IS NOT NULL, o.is_active
+  FROM notifications_delivery d
   JOIN notifications_notification n ON n.id = d.notification_id
   JOIN accounts_organization o ON o.id = n.organization_id WHERE d.id = ANY(%s)
 """
@@ -48,7 +49,7 @@ def deliver(lease: Lease, delivery_ids: Sequence[uuid.UUID]) -> None:
     with transaction.atomic():
         placed = {row[0] for row in sql.run(_PLACE, (list(delivery_ids), lease.token, now, now))}
         settled = []
-        for delivery_id, attempts, notification_id, cancelled, active in sql.run(
+        for delivery_id, organization_id, attempts, notification_id, cancelled, active in sql.run(
             _STATE, (list(delivery_ids),)
         ):
             if notification_id in placed:
@@ -59,6 +60,6 @@ def deliver(lease: Lease, delivery_ids: Sequence[uuid.UUID]) -> None:
                 status, reason = DeliveryStatus.SUPPRESSED, Reason.ORGANIZATION_INACTIVE
             else:
                 status, reason = DeliveryStatus.FAILED, Reason.EXPIRED
-            settled.append(Settled(delivery_id, status, reason, attempts))
+            settled.append(Settled(delivery_id, organization_id, status, reason, attempts))
         outbox.settle(lease, settled, now=now)
         inbox.publish_on_commit(list(placed))

@@ -68,7 +68,7 @@ SELECT c.channel, p.priority
 """
 
 _DETAILS = """
-SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
+SELECT d.id, d.channel, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
        n.expires_at, n.cancelled_at, r.id, r.organization_id, r.event_type_id, r.template_id,
        o.name, o.locale, o.catalog_revision, o.track_opens, o.track_clicks, o.sends_per_minute,
        u.email, u.phone, u.first_name, u.last_name, u.locale, u.time_zone, u.attributes::text,
@@ -78,7 +78,11 @@ SELECT d.id, d.attempt_count, d.attempts_forgiven, d.address, n.id, n.user_id,
                   AND s.address_index = CASE WHEN d.address_index <> '' THEN d.address_index
                                              WHEN d.channel = 'sms' THEN u.phone_index ELSE u.email_index END
                   AND (s.expires_at IS NULL OR s.expires_at > now())),
-       o.is_active, r.critical, d.priority, d.reason, d.account,
+       o.is_active, r.critical, d.priority, d.reason, d.provider, d.account,
+       -- When it may first have left, if a provider is to be asked for it again.
+       CASE WHEN d.reason = 'same_provider' THEN (
+         SELECT min(a.started_at) FROM notifications_deliveryattempt a
+          WHERE a.delivery_id = d.id AND a.outcome IN ('', 'unknown')) END,
        d.decision->>'action' = 'defer' AND NOT r.critical,
        CASE WHEN d.decision->>'action' = 'defer' AND NOT r.critical THEN (
          SELECT json_agg(
@@ -142,6 +146,7 @@ UPDATE notifications_delivery d
   FROM settled s
  WHERE d.id = s.id AND (d.lease_token = %s OR (s.attempt_id IS NOT NULL AND d.status = 'unknown'
                                                AND d.reason = 'worker_lost' AND d.attempt_count = s.attempts))
+RETURNING d.id, d.status = s.status AND d.reason = s.reason
 """
 _SETTLE = "WITH " + _SETTLED
 # One trip and one commit less per slice.
@@ -152,12 +157,14 @@ UPDATE notifications_deliveryattempt a SET finished_at = %s, outcome = c.outcome
   FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS c(id, outcome, detail) WHERE a.id = c.id
 """
 
+# ``may_have_left``: nobody knows whether somebody has it. ``askable``: but its provider recognises a second try.
 _RESCUE = """
-WITH lost AS (
-  SELECT d.id, greatest(d.attempt_count + 1, (SELECT max(a.number) FROM notifications_deliveryattempt a
-                                               WHERE a.delivery_id = d.id)) AS attempts,
-         t.duplicates_allowed, open.id AS open_attempt, open.provider, open.account,
-         coalesce(open.provider = ANY(%(idempotent)s), false) AS askable
+WITH held AS (
+  SELECT d.id, t.duplicates_allowed, d.attempts_forgiven, d.provider, d.account,
+         d.reason = 'same_provider' AND d.account <> '' AS pinned,
+         open.id AS open_attempt, open.provider AS open_provider, open.account AS open_account,
+         greatest(d.attempt_count + 1, (SELECT max(a.number) FROM notifications_deliveryattempt a
+                                         WHERE a.delivery_id = d.id)) AS attempts
     FROM notifications_delivery d
     JOIN notifications_notification n ON n.id = d.notification_id
     JOIN notifications_eventtype t ON t.id = n.event_type_id
@@ -166,33 +173,34 @@ WITH lost AS (
    WHERE d.status = 'sending' AND d.lease_until < %(now)s
    ORDER BY d.lease_until LIMIT 1000 FOR UPDATE OF d SKIP LOCKED
 ),
+lost AS (
+  SELECT held.*, attempts - attempts_forgiven >= %(limit)s AS used_up,
+         (open_attempt IS NOT NULL OR pinned) AND NOT duplicates_allowed AS may_have_left,
+         CASE WHEN open_attempt IS NULL THEN pinned ELSE open_provider = ANY(%(idempotent)s) END AS askable
+    FROM held
+),
 closed AS (
   UPDATE notifications_deliveryattempt a SET finished_at = %(now)s, outcome = 'unknown', detail = 'The worker died.'
     FROM lost WHERE a.id = lost.open_attempt
 )
 UPDATE notifications_delivery d
-   SET status = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed AND NOT lost.askable
-                     THEN 'unknown'
-                     WHEN lost.attempts - d.attempts_forgiven >= %(limit)s
-                     THEN CASE WHEN lost.askable AND NOT lost.duplicates_allowed THEN 'unknown' ELSE 'dead' END
+   SET status = CASE WHEN lost.may_have_left AND (lost.used_up OR NOT lost.askable) THEN 'unknown'
+                     WHEN lost.used_up THEN 'dead'
                      ELSE 'pending' END,
-       reason = CASE WHEN lost.open_attempt IS NOT NULL AND NOT lost.duplicates_allowed AND NOT lost.askable
-                     THEN 'worker_lost'
-                     WHEN lost.attempts - d.attempts_forgiven >= %(limit)s
-                     THEN CASE WHEN lost.askable AND NOT lost.duplicates_allowed THEN 'worker_lost' ELSE 'exhausted' END
-                     WHEN lost.askable THEN 'same_provider'
-                     WHEN lost.open_attempt IS NULL AND d.account <> '' AND d.reason = 'same_provider'
-                     THEN 'same_provider'
+       reason = CASE WHEN lost.may_have_left AND (lost.used_up OR NOT lost.askable) THEN 'worker_lost'
+                     WHEN lost.used_up THEN 'exhausted'
+                     WHEN lost.may_have_left THEN 'same_provider'
                      WHEN lost.open_attempt IS NULL THEN d.decision->>'reason'
                      ELSE 'worker_lost' END,
-       provider = CASE WHEN lost.askable THEN lost.provider ELSE d.provider END,
-       account = CASE WHEN lost.askable THEN lost.account ELSE d.account END,
+       provider = CASE WHEN lost.may_have_left AND lost.open_attempt IS NOT NULL THEN lost.open_provider
+                       ELSE d.provider END,
+       account = CASE WHEN lost.may_have_left AND lost.open_attempt IS NOT NULL THEN lost.open_account
+                      ELSE d.account END,
        attempt_count = lost.attempts,
-       settled_at = CASE WHEN (lost.open_attempt IS NULL OR lost.duplicates_allowed OR lost.askable)
-                          AND lost.attempts - d.attempts_forgiven < %(limit)s THEN NULL ELSE %(now)s END,
+       settled_at = CASE WHEN lost.used_up OR (lost.may_have_left AND NOT lost.askable) THEN %(now)s END,
        lease_until = NULL, lease_token = NULL
   FROM lost WHERE d.id = lost.id
-RETURNING d.channel, d.priority, d.status
+RETURNING d.id, d.organization_id, d.status, d.reason
 """
 
 
@@ -201,6 +209,7 @@ class Settled:
     """How one delivery ended (or when it is to be tried again: ``status`` pending and ``due_at``)."""
 
     delivery_id: uuid.UUID
+    organization_id: uuid.UUID
     status: DeliveryStatus
     reason: Reason
     attempts: int
@@ -244,6 +253,7 @@ class Details(NamedTuple):
     """What is needed to send one delivery; the columns of ``_DETAILS``."""
 
     delivery_id: uuid.UUID
+    channel: str
     attempts: int
     forgiven: int
     address: str
@@ -275,7 +285,9 @@ class Details(NamedTuple):
     critical: bool
     priority: int
     reason: str
+    provider: str
     account: str
+    may_have_left_at: dt.datetime | None
     ask_preferences: bool
     preferences: str | None
 
@@ -332,15 +344,16 @@ def extend(lease: Lease, delivery_ids: Sequence[uuid.UUID], *, now: dt.datetime)
 
 def settle(
     lease: Lease, settled: Sequence[Settled], *, now: dt.datetime, then: Beginning | None = None
-) -> None:
+) -> set[uuid.UUID]:
     """Record how deliveries and their attempts ended, and that the attempts of ``then`` begin, in one statement.
 
-    A worker so slow that its lease ran out meanwhile still knows best what became of its own attempt.
+    Returns the deliveries that this has changed: a receipt may have been quicker, or somebody else has the lease now. A
+    worker so slow that its lease ran out still knows best what became of its own attempt.
     """
     if not settled:
         if then is not None:
             start(then, now=now)
-        return
+        return set()
     columns = (
         [one.delivery_id for one in settled],
         [one.attempt_id for one in settled],
@@ -357,10 +370,9 @@ def settle(
         [one.version_id for one in settled],
     )
     params = (*columns, now, now, now, lease.token)
-    if then is None:
-        sql.run(_SETTLE, params)
-    else:
-        sql.run(_SETTLE_AND_BEGIN, (*then.params(now), *params))
+    statement, before = (_SETTLE, ()) if then is None else (_SETTLE_AND_BEGIN, then.params(now))
+    rows = sql.run(statement, (*before, *params))
+    return {delivery_id for delivery_id, is_changed in rows if is_changed}
 
 
 def close_attempts(closed: Sequence[tuple[uuid.UUID, Outcome, str]], *, now: dt.datetime) -> None:
@@ -375,8 +387,17 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
-def rescue(*, now: dt.datetime, idempotent: Sequence[str] = ()) -> list[tuple[str, int, str]]:
-    """Take back what dead workers held: (channel, priority, new status) of each.
+class Rescued(NamedTuple):
+    """A delivery that a dead worker held, as it is now."""
+
+    delivery_id: uuid.UUID
+    organization_id: uuid.UUID
+    status: str
+    reason: str
+
+
+def rescue(*, now: dt.datetime, idempotent: Sequence[str] = ()) -> list[Rescued]:
+    """Take back what dead workers held.
 
     Without an attempt it is simply due again. With one, nobody knows whether it was sent: a provider of
     ``idempotent`` is asked again with the same key; else it is parked as ``unknown``, unless its event type says
@@ -384,4 +405,4 @@ def rescue(*, now: dt.datetime, idempotent: Sequence[str] = ()) -> list[tuple[st
     becomes a dead letter in the end.
     """
     params = {"now": now, "limit": settings.EMAIL_MAX_RETRIES, "idempotent": list(idempotent)}
-    return [(row[0], row[1], row[2]) for row in sql.run(_RESCUE, params)]
+    return [Rescued._make(row) for row in sql.run(_RESCUE, params)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -175,6 +176,18 @@ def take_for_people(channel: str, user_ids: Sequence[uuid.UUID | None]) -> dict[
     return {
         user_id: wait for user_id, wait in zip(user_ids, waits, strict=True) if user_id is not None and wait
     }
+
+
+def give_back_for_people(channel: str, user_ids: Sequence[uuid.UUID]) -> None:
+    """Return what ``waits_of_people`` has counted for messages that were not sent after all."""
+    windows = _person_windows()
+    if not windows:
+        return
+    for user_id, count in Counter(user_ids).items():
+        limits = [_Limit(f"person:{user_id}:{channel}", *window) for window in windows]
+        if _return.run([limit.key for limit in limits], [count]) is None:
+            for limit in limits:
+                _give_back_locally(limit, count)
 
 
 def _limits_of(account: Account) -> list[_Limit]:

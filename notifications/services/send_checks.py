@@ -45,7 +45,8 @@ class CheckedCall:
         """What only mail needs, as it is stored with the request."""
         if not self.reply_to and not self.files:
             return None
-        return {"reply_to": self.reply_to, "attachments": len(self.files)}
+        size = sum(len(one.content) for one in self.files)
+        return {"reply_to": self.reply_to, "attachments": len(self.files), "bytes": size}
 
 
 def check_call(

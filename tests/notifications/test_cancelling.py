@@ -87,7 +87,8 @@ def test_cancel_a_whole_request(
     result = send(member, "a@example.com", "b@example.com")
     lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=1)
     assert cancel_request(organization=organization, request_id=result.request_id) == 2
-    retrying = outbox.Settled(claimed[0], DeliveryStatus.PENDING, Reason.RETRYING, 1, due_at=now())
+    owner = Delivery.objects.get(id=claimed[0]).organization_id
+    retrying = outbox.Settled(claimed[0], owner, DeliveryStatus.PENDING, Reason.RETRYING, 1, due_at=now())
     outbox.settle(lease, [retrying], now=now())
     due_now()
     drain()

@@ -236,6 +236,27 @@ def test_a_person_gets_no_more_than_their_limit_but_critical_news_passes(
     assert Delivery.objects.filter(status="pending", reason="rate_limited").count() == 2
 
 
+def test_what_was_not_sent_does_not_count_for_the_person(
+    account: Account, serve: Serve, send: Any, make_event_type: Any, make_user: Any,
+    organization: Organization, settings: Any,
+) -> None:  # fmt: skip
+    settings.USER_RATE_LIMIT_HOUR = 2
+    server = serve()
+    row = account(server, position=1)
+    make_event_type("chatter", channels=["email"])
+    person = make_user(organization=organization)
+    for _ in range(2):
+        send(person, event_type="chatter")
+    breakers.open_by_hand(str(row.id), seconds=60, reason="test")
+    for _ in range(3):
+        later()
+        drain()
+    breakers.reset(str(row.id))
+    later()
+    drain()
+    assert len(server.arrived) == 2
+
+
 def test_accounts_of_one_position_share_by_weight(account: Account, serve: Serve, mails: Any) -> None:
     heavy, light, spare = serve(), serve(), serve()
     account(heavy, position=1, weight=3)

@@ -254,8 +254,8 @@ def test_a_receipt_that_is_quicker_than_the_providers_answer(
     told = {Outcome.SENT: (DeliveryStatus.SENT, Reason.ACCEPTED)}
     settled_as = told.get(outcome, (DeliveryStatus.UNKNOWN, Reason.AMBIGUOUS))
     settled = Settled(
-        delivery.id, *settled_as, 1, attempt_id=attempt.id, outcome=outcome, provider="sendgrid",
-        account="env:sendgrid", provider_message_id="sg-9" if outcome == Outcome.SENT else "",
+        delivery.id, delivery.organization_id, *settled_as, 1, attempt_id=attempt.id, outcome=outcome,
+        provider="sendgrid", account="env:sendgrid", provider_message_id="sg-9" if outcome == Outcome.SENT else "",
     )  # fmt: skip
     outbox.settle(outbox.Lease(token, now()), [settled], now=now())
 

@@ -10,10 +10,11 @@ import pytest
 from accounts.models import Organization, User
 from castcomm.common import events
 from castcomm.common.clock import now
+from castcomm.common.ids import new_id
 from notifications.events import DeliveryMoved, Move
 from notifications.models import Delivery, WebhookEndpoint
-from notifications.services import delivery_news, dispatch
-from notifications.services.outbox import Settled
+from notifications.services import dispatch, settling
+from notifications.services.outbox import Lease, Settled
 from notifications.services.sending import send_notification
 from notifications.services.suppressions import suppress_address
 from notifications.services.webhook_endpoints import create_endpoint
@@ -101,9 +102,7 @@ def test_what_dispatch_settles_is_told(
     endpoint: WebhookEndpoint, delivery: Delivery, drain: Callable[[], int], hook: HookServer,
     status: DeliveryStatus, types: list[str],
 ) -> None:  # fmt: skip
-    ended = Settled(delivery.id, status, Reason.ACCEPTED, 1)
-    with delivery_news.telling(delivery.organization_id, [ended], now=now()):
-        Delivery.objects.update(status=status)
+    settle_as(delivery, status)
     drain()
     assert [one.event["type"] for one in hook.told] == types
 
@@ -111,11 +110,25 @@ def test_what_dispatch_settles_is_told(
 def test_without_a_listener_settling_costs_nothing_more(
     organization: Organization, delivery: Delivery, django_assert_num_queries: Callable[..., Any]
 ) -> None:
-    ended = Settled(delivery.id, DeliveryStatus.SENT, Reason.ACCEPTED, 1)
-    with delivery_news.telling(organization.id, [ended], now=now()):
-        pass
-    with django_assert_num_queries(0), delivery_news.telling(organization.id, [ended], now=now()):
-        pass
+    settle_as(delivery, DeliveryStatus.SENT)  # the listeners are known now
+    with django_assert_num_queries(2):  # one of them is the test's own
+        settle_as(delivery, DeliveryStatus.SENT)
+
+
+def test_what_a_receipt_has_said_meanwhile_is_not_told_otherwise(
+    endpoint: WebhookEndpoint, delivery: Delivery, drain: Callable[[], int], hook: HookServer
+) -> None:
+    settle_as(delivery, DeliveryStatus.SENT, found="delivered")
+    drain()
+    assert hook.told == []
+
+
+def settle_as(delivery: Delivery, status: DeliveryStatus, *, found: str = "sending") -> None:
+    """What a worker writes that holds the delivery, whose state is ``found`` by then."""
+    token = new_id()
+    Delivery.objects.update(status=found, lease_token=token)
+    ended = Settled(delivery.id, delivery.organization_id, status, Reason.ACCEPTED, 1)
+    settling.settle(Lease(token, now()), [ended], now=now())
 
 
 def test_a_suppressed_address_is_told_once(
