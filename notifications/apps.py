@@ -13,13 +13,16 @@ class NotificationsConfig(AppConfig):
         from castcomm.common.schedules import register_schedule
         from castcomm.monitoring.checks import expect_choice
         from castcomm.realtime import sessions, topics
-        from notifications import alert_checks, checks, realtime  # noqa: F401 - checks register themselves
-        from notifications import push_checks  # noqa: F401 - registers itself
+        from notifications import (  # noqa: F401 - checks register themselves
+            alert_checks,
+            checks,
+            push_checks,
+            realtime,
+        )
         from notifications.channels.base import channels
         from notifications.channels.email import EmailChannel
         from notifications.channels.push import PushChannel
         from notifications.channels.sms import SmsChannel
-        from notifications.models import Preference
         from notifications.providers import console  # noqa: F401 - registers itself
         from notifications.providers.base import email_providers, push_providers, sms_providers
         from notifications.providers.email import (  # noqa: F401 - register themselves
@@ -50,11 +53,11 @@ class NotificationsConfig(AppConfig):
             channels.register(channel.key, channel)
 
         def touched(sender: Any, instance: Any, **_signal: Any) -> None:
-            if sender is Preference and instance.user_id is not None:
+            if sender in catalog.DEFAULTS_MODELS and instance.user_id is not None:
                 return
             catalog.touch_catalog(catalog.organization_of(instance))
 
-        changing: tuple[type[Model], ...] = (*catalog.CATALOG_MODELS, Preference)
+        changing: tuple[type[Model], ...] = (*catalog.CATALOG_MODELS, *catalog.DEFAULTS_MODELS)
         for model in changing:
             post_save.connect(
                 touched, sender=model, weak=False, dispatch_uid=f"catalog-save-{model.__name__}"

@@ -41,9 +41,12 @@ class DeliveryStatus(models.TextChoices):
 
     PENDING = "pending", "Pending"
     DEFERRED = "deferred", "Deferred"
+    IN_DIGEST = "in_digest", "Waiting for a digest"
+    PAUSED = "paused", "Paused"
     SENDING = "sending", "Sending"
     UNKNOWN = "unknown", "Unknown"
     SENT = "sent", "Sent"
+    DIGESTED = "digested", "Sent in a digest"
     DELIVERED = "delivered", "Delivered"
     OPENED = "opened", "Opened"
     CLICKED = "clicked", "Clicked"
@@ -56,7 +59,7 @@ class DeliveryStatus(models.TextChoices):
 
 
 WAITING = (DeliveryStatus.PENDING, DeliveryStatus.DEFERRED)
-CANCELLABLE = WAITING
+CANCELLABLE = (*WAITING, DeliveryStatus.IN_DIGEST, DeliveryStatus.PAUSED)
 REQUEUABLE = (DeliveryStatus.FAILED, DeliveryStatus.DEAD, DeliveryStatus.UNKNOWN)
 
 
@@ -105,6 +108,16 @@ class Reason(models.TextChoices):
     QUIET_HOURS = "quiet_hours", "The person's quiet hours: it waits until they end."
     QUIET_HOURS_DROP = "quiet_hours_drop", "The person's quiet hours, and this event type does not wait."
     SCHEDULED = "scheduled", "The caller asked for a later time."
+    LOCAL_TIME = "local_time", "The caller asked for a time in the recipient's own time zone."
+    SMART_TIME = "smart_time", "It waits for an hour at which the person usually reads."
+    DIGEST = "digest", "The person gets this kind of news in a digest."
+    DIGESTED = "digested", "It went out in a digest."
+    READ_MEANWHILE = "read_meanwhile", "It was read before the digest went out."
+    CAP = "cap", "The person has had as much as the organization allows: it goes into the digest."
+    CAP_WAIT = "cap_wait", "The person has had as much as the organization allows: it waits."
+    CAP_DROP = "cap_drop", "The person has had as much as the organization allows, and the rest is not sent."
+    NO_CONSENT = "no_consent", "This kind of news needs the person's consent, which was not given."
+    PAUSED = "paused", "Its broadcast is paused."
     SUPPRESSION = "suppression", "The address is on the suppression list."
     REGION = "region", "SMS to this country, or to this kind of number, are not allowed."
     NO_ADDRESS = "no_address", "The person has no address for this channel."

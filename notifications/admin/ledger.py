@@ -43,9 +43,12 @@ NAMED = 1_000
 STATUS_COLOURS = {
     DeliveryStatus.PENDING.label: "info",
     DeliveryStatus.DEFERRED.label: "info",
+    DeliveryStatus.IN_DIGEST.label: "info",
+    DeliveryStatus.PAUSED.label: "warning",
     DeliveryStatus.SENDING.label: "info",
     DeliveryStatus.UNKNOWN.label: "warning",
     DeliveryStatus.SENT.label: "success",
+    DeliveryStatus.DIGESTED.label: "success",
     DeliveryStatus.DELIVERED.label: "success",
     DeliveryStatus.OPENED.label: "success",
     DeliveryStatus.CLICKED.label: "success",

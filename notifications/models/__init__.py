@@ -1,7 +1,26 @@
 """One file per noun."""
 
+from notifications.models.audiences import (
+    Broadcast,
+    BroadcastPhase,
+    ListMember,
+    RecipientList,
+    Topic,
+    TopicSubscription,
+)
+from notifications.models.caps import CapCounter, CapOverflow, CapPeriod, FrequencyCap
 from notifications.models.catalog import Category, EventType, QuietHoursPolicy
+from notifications.models.consents import ConsentRecord, ConsentSource
 from notifications.models.deliveries import Delivery, DeliveryAttempt
+from notifications.models.digests import (
+    DigestFrequency,
+    DigestItem,
+    DigestSetting,
+    DigestWindow,
+    WindowStatus,
+)
+from notifications.models.engagement import HOURS_OF_WEEK, EngagementHistogram, SmartSendPolicy
+from notifications.models.lifecycle import LifecycleJob, RetentionPolicy
 from notifications.models.preferences import (
     Preference,
     PreferenceScope,
@@ -44,15 +63,31 @@ from notifications.models.webhooks import (
 from notifications.vocabulary import SuppressionReason
 
 __all__ = [
+    "HOURS_OF_WEEK",
     "Attachment",
     "BreakerState",
+    "Broadcast",
+    "BroadcastPhase",
+    "CapCounter",
+    "CapOverflow",
+    "CapPeriod",
     "Category",
+    "ConsentRecord",
+    "ConsentSource",
     "Delivery",
     "DeliveryAttempt",
+    "DigestFrequency",
+    "DigestItem",
+    "DigestSetting",
+    "DigestWindow",
     "DisabledReason",
+    "EngagementHistogram",
     "EventType",
     "FanoutChunk",
+    "FrequencyCap",
     "Inbox",
+    "LifecycleJob",
+    "ListMember",
     "Notification",
     "NotificationRequest",
     "Preference",
@@ -64,13 +99,18 @@ __all__ = [
     "PushSubscription",
     "QuietHours",
     "QuietHoursPolicy",
+    "RecipientList",
     "RequestStatus",
+    "RetentionPolicy",
+    "SmartSendPolicy",
     "Suppression",
     "SuppressionReason",
     "Template",
     "TemplateContent",
     "TemplateKind",
     "TemplateVersion",
+    "Topic",
+    "TopicSubscription",
     "TrackedLink",
     "VersionStatus",
     "WebhookAttempt",
@@ -79,4 +119,5 @@ __all__ = [
     "WebhookKind",
     "WebhookMessage",
     "WebhookStatus",
+    "WindowStatus",
 ]

@@ -22,6 +22,11 @@ class Category(TenantModel):
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
     position = models.PositiveIntegerField(default=0)
+    requires_consent = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Nothing of it leaves the inbox for a person who has not turned it on.",
+    )
 
     class Meta:
         verbose_name_plural = "categories"
@@ -69,6 +74,19 @@ class EventType(TenantModel):
         "(for one-time codes).",
     )
     is_digestible = models.BooleanField("may go into a digest", default=False)
+    is_cap_exempt = models.BooleanField(
+        "exempt from caps",
+        default=False,
+        db_default=False,
+        help_text="Neither counted nor held back by frequency caps.",
+    )
+    tags = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Tags in the inbox, besides those that the caller gives.",
+    )
     notify_on_event = models.BooleanField(
         default=False, help_text="Notify the person as soon as an event with this key is reported."
     )

@@ -77,10 +77,14 @@ def every_day() -> list[int]:
 class QuietHours(TenantModel):
     """Local times between which nothing but critical news goes out, except into the inbox.
 
-    An end before the start means overnight; ``days`` (Monday is 0) are the days on which a period begins.
+    An end before the start means overnight; ``days`` (Monday is 0) are the days on which a period begins. A row of a
+    channel stands instead of the one for all: its own hours or, not enabled, none on this channel.
     """
 
     user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="quiet_hours")
+    channel = models.CharField(
+        max_length=10, choices=Channel, blank=True, default="", db_default="", help_text="Empty: all of them."
+    )
     enabled = models.BooleanField(default=True)
     start = models.TimeField(default=dt.time(22, 0))
     end = models.TimeField(default=dt.time(8, 0))
@@ -89,7 +93,9 @@ class QuietHours(TenantModel):
 
     class Meta:
         verbose_name_plural = "quiet hours"
-        constraints = [models.UniqueConstraint(fields=["organization", "user"], name="quiet_hours_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "user", "channel"], name="quiet_hours_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.start:%H:%M}–{self.end:%H:%M}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from castcomm.common.fields import EncryptedTextField
@@ -11,6 +12,7 @@ from notifications.vocabulary import Priority
 
 class RequestStatus(models.TextChoices):
     FANNING_OUT = "fanning_out", "Being split into notifications"
+    PAUSED = "paused", "Paused"
     DONE = "done", "All notifications written"
     CANCELLED = "cancelled", "Cancelled"
     INCOMPLETE = "incomplete", "Some parts could not be written"
@@ -40,6 +42,16 @@ class NotificationRequest(TenantModel):
     priority = models.PositiveSmallIntegerField(choices=Priority)
     critical = models.BooleanField(default=False)
     scheduled_for = models.DateTimeField(null=True)
+    scheduled_local = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Each recipient's own time, without a zone: 2026-12-24T09:00.",
+    )
+    tags = ArrayField(
+        models.CharField(max_length=40), null=True, help_text="Tags in the inbox; null means none."
+    )
     recipient_count = models.PositiveIntegerField()
     status = models.CharField(max_length=12, choices=RequestStatus, default=RequestStatus.DONE)
 
@@ -147,6 +159,12 @@ class Notification(TenantModel):
     title = models.CharField(max_length=500, blank=True)
     body = models.TextField(blank=True)
     action_url = models.CharField(max_length=2000, blank=True)
+    # Null costs a row nothing; an empty list would.
+    tags = ArrayField(models.CharField(max_length=40), null=True, help_text="Null means none.")
+    actions = models.JSONField(
+        null=True, help_text='Buttons: [{"key", "label", "url", "style"}]; null means none.'
+    )
+    actions_done = models.JSONField(null=True, help_text="Keys of the buttons that were used, and when.")
     inbox_seq = models.BigIntegerField(null=True, editable=False)
     seen_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
@@ -167,10 +185,25 @@ class Notification(TenantModel):
                 condition=models.Q(inbox_seq__isnull=False),
                 name="notification_inbox",
             ),
+            # Lists what is unread in the order shown, and counts it without looking at the table.
             models.Index(
-                fields=["organization", "user"],
+                fields=["organization", "user", "-created_at", "-id"],
+                include=["seen_at", "snoozed_until", "expires_at"],
                 condition=models.Q(inbox_seq__isnull=False, read_at__isnull=True, archived_at__isnull=True),
                 name="notification_unread",
+            ),
+            # Two that are empty but for what their job has still to do.
+            models.Index(
+                fields=["snoozed_until"],
+                condition=models.Q(snoozed_until__isnull=False),
+                name="notification_snoozed",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(
+                    expires_at__isnull=False, inbox_seq__isnull=False, archived_at__isnull=True
+                ),
+                name="notification_expiring",
             ),
             models.Index(fields=["request"], name="notification_of_request"),
         ]

@@ -91,6 +91,13 @@ class TemplateContent(BaseModel):
     action_url = models.CharField(
         max_length=2000, blank=True, help_text="Where a click leads, on in-app and push."
     )
+    in_app_actions = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text='Buttons in the inbox: [{"key", "label", "url", "style": "primary" or "secondary"}]; label and url '
+        "are Jinja2.",
+    )
     compiled_html = models.TextField(
         editable=False, blank=True, help_text="The MJML as HTML with its styles inlined, still Jinja2."
     )

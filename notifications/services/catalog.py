@@ -18,8 +18,19 @@ from typing import Any
 from django.db import models
 
 from accounts.models import Organization
-from notifications.models import Category, EventType, Preference, Template, TemplateContent, TemplateVersion
+from notifications.models import (
+    Category,
+    DigestSetting,
+    EventType,
+    FrequencyCap,
+    Preference,
+    SmartSendPolicy,
+    Template,
+    TemplateContent,
+    TemplateVersion,
+)
 from notifications.rendering.content import ContentFacts
+from notifications.services.policy_facts import CapFacts, DigestChoice, SmartSendFacts
 from notifications.services.routing import EventFacts
 from notifications.vocabulary import Channel
 
@@ -57,6 +68,10 @@ class EventTypeFacts:
     duplicates_allowed: bool
     notify_on_event: bool
     is_active: bool
+    is_digestible: bool = False
+    is_cap_exempt: bool = False
+    requires_consent: bool = False
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,7 @@ class DefaultSwitch:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything that one organization can send, as of ``revision``."""
+    """Everything that one organization can send, and its rules for it, as of ``revision``."""
 
     revision: int
     event_types: Mapping[str, EventTypeFacts]
@@ -79,6 +94,9 @@ class Catalog:
     templates_by_id: Mapping[uuid.UUID, TemplateFacts]
     event_types_by_id: Mapping[uuid.UUID, EventTypeFacts]
     switches: tuple[DefaultSwitch, ...]
+    digests: tuple[DigestChoice, ...] = ()
+    caps: tuple[CapFacts, ...] = ()
+    smart_send: SmartSendFacts | None = None
 
 
 _lock = threading.Lock()
@@ -135,7 +153,29 @@ def _load(organization_id: uuid.UUID, revision: int) -> Catalog:
             DefaultSwitch(row.scope, row.event_type_id or row.category_id, row.channel, row.enabled)
             for row in Preference.objects.for_organization(organization_id).filter(user=None)
         ),
+        _digest_defaults(organization_id),
+        _caps(organization_id),
+        _smart_send(organization_id),
     )
+
+
+def _digest_defaults(organization_id: uuid.UUID) -> tuple[DigestChoice, ...]:
+    return tuple(
+        DigestChoice(category_id=row.category_id, frequency=row.frequency, at=row.at, weekday=row.weekday)
+        for row in DigestSetting.objects.for_organization(organization_id).filter(user=None)
+    )
+
+
+def _caps(organization_id: uuid.UUID) -> tuple[CapFacts, ...]:
+    return tuple(
+        CapFacts(channel=row.channel, period=row.period, limit=row.limit, overflow=row.overflow)
+        for row in FrequencyCap.objects.for_organization(organization_id).filter(is_active=True)
+    )
+
+
+def _smart_send(organization_id: uuid.UUID) -> SmartSendFacts | None:
+    row = SmartSendPolicy.objects.for_organization(organization_id).filter(is_enabled=True).first()
+    return SmartSendFacts(max_wait=dt.timedelta(hours=row.max_wait_hours)) if row else None
 
 
 def content_facts(row: TemplateContent) -> ContentFacts:
@@ -174,6 +214,10 @@ def _event_type_facts(row: EventType, templates: Mapping[uuid.UUID, TemplateFact
         duplicates_allowed=row.duplicates_allowed,
         notify_on_event=row.notify_on_event,
         is_active=row.is_active,
+        is_digestible=row.is_digestible,
+        is_cap_exempt=row.is_cap_exempt,
+        requires_consent=row.category.requires_consent,
+        tags=tuple(row.tags),
     )
 
 
@@ -183,7 +227,11 @@ CATALOG_MODELS: tuple[type[models.Model], ...] = (
     Template,
     TemplateVersion,
     TemplateContent,
+    FrequencyCap,
+    SmartSendPolicy,
 )
+# A person's own row of these is no part of it.
+DEFAULTS_MODELS: tuple[type[models.Model], ...] = (Preference, DigestSetting)
 
 
 def organization_of(row: models.Model) -> uuid.UUID:

@@ -67,7 +67,7 @@ delivered AS (
      address_index, due_at, attempt_count, attempts_forgiven, provider, provider_message_id, error, settled_at)
   SELECT d.id, request.created_at, request.organization_id, d.notification_id, d.channel, request.priority,
          d.status, d.reason, d.decision, d.address, d.address_index, d.due_at, 0, 0, '', '', d.error,
-         CASE WHEN d.status IN ('pending', 'deferred') THEN NULL ELSE request.created_at END
+         CASE WHEN d.status IN ('pending', 'deferred', 'in_digest') THEN NULL ELSE request.created_at END
     FROM json_to_recordset(%s::json)
       AS d(id uuid, notification_id uuid, channel text, status text, reason text, decision jsonb, address text,
            address_index text, due_at timestamptz, error text)

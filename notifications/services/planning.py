@@ -213,6 +213,7 @@ def _planned_delivery(decision: Decision) -> PlannedDelivery:
     status = {
         Action.SEND: DeliveryStatus.PENDING,
         Action.DEFER: DeliveryStatus.DEFERRED,
+        Action.DIGEST: DeliveryStatus.IN_DIGEST,
         Action.SUPPRESS: DeliveryStatus.SUPPRESSED,
     }[decision.action]
     return PlannedDelivery(

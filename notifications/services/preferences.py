@@ -119,7 +119,7 @@ def set_quiet_hours(*, organization: Organization, user: User, given: Mapping[st
         raise InvalidInput("Give an object.", attr="quiet_hours")
     with transaction.atomic():
         row: QuietHours = QuietHours.objects.select_for_update().get_or_create(
-            organization=organization, user=user, defaults={"enabled": False}
+            organization=organization, user=user, channel="", defaults={"enabled": False}
         )[0]
         for name in given:
             if name not in ("enabled", "start", "end", "days", "time_zone"):
@@ -179,7 +179,7 @@ def preferences_of(*, organization: Organization, user: User) -> dict[str, Any]:
     def cells(scope: str, target: Any) -> dict[str, bool | None]:
         return {name or ALL_CHANNELS: switches.get((scope, target, name)) for name in ("", *Channel.values)}
 
-    quiet = QuietHours.objects.for_organization(organization).filter(user=user).first()
+    quiet = QuietHours.objects.for_organization(organization).filter(user=user, channel="").first()
     return {
         "global": cells(PreferenceScope.GLOBAL, None),
         "categories": [

@@ -154,7 +154,7 @@ SELECT o.name, o.locale, o.catalog_revision,
   FROM accounts_organization o
   LEFT JOIN accounts_membership m ON m.organization_id = o.id AND m.is_active
   LEFT JOIN accounts_user u ON u.id = m.user_id AND u.is_active
-  LEFT JOIN notifications_quiethours q ON q.organization_id = o.id AND q.user_id = u.id AND q.enabled
+  LEFT JOIN notifications_quiethours q ON q.organization_id = o.id AND q.user_id = u.id AND q.channel = '' AND q.enabled
  WHERE o.id = %s AND (u.id = ANY(%s) OR u.email_index = ANY(%s))
 """
 _EITHER = "(u.id = ANY(%s) OR u.email_index = ANY(%s))"

@@ -26,6 +26,7 @@ from notifications.vocabulary import Channel, Reason
 class Action(enum.StrEnum):
     SEND = "send"
     DEFER = "defer"
+    DIGEST = "digest"
     SUPPRESS = "suppress"
 
 
