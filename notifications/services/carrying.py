@@ -191,7 +191,10 @@ class _Pass:
             [job.delivery_id for job in jobs], [job.attempts for job in jobs], account.provider, account.key
         )
         settling.settle(self.lease, settled, now=now, then=beginning)
-        return _Slice(jobs, beginning.ids)
+        ours = [
+            pair for pair in zip(jobs, beginning.ids, strict=True) if pair[0].delivery_id in beginning.begun
+        ]
+        return _Slice([job for job, _ in ours], [id_ for _, id_ in ours])
 
     def _judge(self, job: Job, tried: _Tried, provider: Provider[Any]) -> Settled | None:
         """How the delivery stands after a try; None when the next account is to be asked at once."""

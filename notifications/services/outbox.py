@@ -101,11 +101,14 @@ _REQUESTS = """
 SELECT id, data::text, content::text, mail::text FROM notifications_notificationrequest WHERE id = ANY(%s)
 """
 
+# Only what is still to be sent: a receipt may have told meanwhile that an earlier try has arrived.
 _BEGUN = """
 INSERT INTO notifications_deliveryattempt
   (id, delivery_id, number, provider, account, started_at, outcome, detail, provider_message_id)
 SELECT a.id, a.delivery_id, a.number, %s, %s, %s, '', '', ''
   FROM unnest(%s::uuid[], %s::uuid[], %s::smallint[]) AS a(id, delivery_id, number)
+  JOIN notifications_delivery d ON d.id = a.delivery_id AND d.status = 'sending' AND d.lease_token = %s
+RETURNING delivery_id
 """
 
 _EXTEND = """
@@ -146,11 +149,20 @@ UPDATE notifications_delivery d
   FROM settled s
  WHERE d.id = s.id AND (d.lease_token = %s OR (s.attempt_id IS NOT NULL AND d.status = 'unknown'
                                                AND d.reason = 'worker_lost' AND d.attempt_count = s.attempts))
-RETURNING d.id, d.status = s.status AND d.reason = s.reason
+RETURNING d.id, d.status = s.status AND d.reason = s.reason AS is_changed
 """
 _SETTLE = "WITH " + _SETTLED
 # One trip and one commit less per slice.
-_SETTLE_AND_BEGIN = "WITH begun AS (" + _BEGUN + ")," + _SETTLED
+_SETTLE_AND_BEGIN = (
+    "WITH begun AS ("  # noqa: S608 - constants only
+    + _BEGUN
+    + "),"
+    + _SETTLED.replace(
+        ")\nUPDATE notifications_delivery d", "),\nchanged AS (\nUPDATE notifications_delivery d"
+    )
+    + ") SELECT delivery_id, NULL::boolean FROM begun UNION ALL SELECT id, is_changed FROM changed"
+)
+assert "changed AS (" in _SETTLE_AND_BEGIN
 # An attempt that failed while the same worker goes on with the delivery: the delivery stays as it is.
 _CLOSE = """
 UPDATE notifications_deliveryattempt a SET finished_at = %s, outcome = c.outcome, detail = c.detail
@@ -317,23 +329,26 @@ def due_pairs(channels: Sequence[str], *, now: dt.datetime) -> list[tuple[str, i
 
 @dataclass(slots=True)
 class Beginning:
-    """The attempts of one slice, all through one account; ``numbers`` count from 1 per delivery."""
+    """The attempts of one slice, all through one account; ``numbers`` count from 1 per delivery.
+
+    ``begun`` are the deliveries whose attempts were written: the rest is no longer ours, or no longer to be sent.
+    """
 
     delivery_ids: list[uuid.UUID]
     numbers: list[int]
     provider: str
     account: str = ""
     ids: list[uuid.UUID] = field(default_factory=list)
+    begun: set[uuid.UUID] = field(default_factory=set)
 
-    def params(self, now: dt.datetime) -> tuple[Any, ...]:
+    def params(self, lease: Lease, now: dt.datetime) -> tuple[Any, ...]:
         self.ids = [new_id() for _ in self.delivery_ids]
-        return self.provider, self.account, now, self.ids, self.delivery_ids, self.numbers
+        return self.provider, self.account, now, self.ids, self.delivery_ids, self.numbers, lease.token
 
 
-def start(beginning: Beginning, *, now: dt.datetime) -> list[uuid.UUID]:
-    """Write down that these attempts begin; returns their ids in order. The sending comes after this."""
-    sql.run(_BEGUN, beginning.params(now))
-    return beginning.ids
+def start(lease: Lease, beginning: Beginning, *, now: dt.datetime) -> None:
+    """Write down that these attempts begin. The sending comes after this."""
+    beginning.begun = {row[0] for row in sql.run(_BEGUN, beginning.params(lease, now))}
 
 
 def extend(lease: Lease, delivery_ids: Sequence[uuid.UUID], *, now: dt.datetime) -> set[uuid.UUID]:
@@ -352,7 +367,7 @@ def settle(
     """
     if not settled:
         if then is not None:
-            start(then, now=now)
+            start(lease, then, now=now)
         return set()
     columns = (
         [one.delivery_id for one in settled],
@@ -370,9 +385,11 @@ def settle(
         [one.version_id for one in settled],
     )
     params = (*columns, now, now, now, lease.token)
-    statement, before = (_SETTLE, ()) if then is None else (_SETTLE_AND_BEGIN, then.params(now))
-    rows = sql.run(statement, (*before, *params))
-    return {delivery_id for delivery_id, is_changed in rows if is_changed}
+    if then is None:
+        return {id_ for id_, is_changed in sql.run(_SETTLE, params) if is_changed}
+    rows = sql.run(_SETTLE_AND_BEGIN, (*then.params(lease, now), *params))
+    then.begun = {id_ for id_, is_changed in rows if is_changed is None}
+    return {id_ for id_, is_changed in rows if is_changed}
 
 
 def close_attempts(closed: Sequence[tuple[uuid.UUID, Outcome, str]], *, now: dt.datetime) -> None:

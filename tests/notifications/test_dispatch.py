@@ -342,8 +342,8 @@ def test_an_attempt_that_was_cut_short_is_not_guessed_at(
 ) -> None:
     make_event_type("code", duplicates_allowed=duplicates)
     send(member, event_type="code")
-    _, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
-    outbox.start(outbox.Beginning(claimed, [1], "smtp"), now=now())
+    lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
+    outbox.start(lease, outbox.Beginning(claimed, [1], "smtp"), now=now())
     expire_leases()
     assert [one.status for one in outbox.rescue(now=now())] == [state]
     delivery = the_mail()
@@ -355,15 +355,31 @@ def test_a_slow_worker_still_knows_best(send: Send, news: EventType, member: Use
     """Its lease ran out while the server took its time; then the server answered."""
     send(member)
     lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
-    [attempt] = outbox.start(outbox.Beginning(claimed, [1], "smtp"), now=now())
+    beginning = outbox.Beginning(claimed, [1], "smtp")
+    outbox.start(lease, beginning, now=now())
     expire_leases()
     outbox.rescue(now=now())
     late = outbox.Settled(
         claimed[0], the_mail().organization_id, DeliveryStatus.SENT, Reason.ACCEPTED, 1,
-        attempt_id=attempt, outcome=Outcome.SENT,
+        attempt_id=beginning.ids[0], outcome=Outcome.SENT,
     )  # fmt: skip
     outbox.settle(lease, [late], now=now())
     assert states()["email"] == ("sent", "accepted")
+
+
+def test_what_was_moved_meanwhile_is_not_sent(send: Send, news: EventType, member: User) -> None:
+    """A receipt tells of an earlier try while a worker holds the delivery for another one."""
+    send(member)
+    lease, claimed = outbox.claim("email", NORMAL, now=now(), limit=10)
+    Delivery.objects.filter(id=claimed[0]).update(status="delivered")
+    beginning = outbox.Beginning(claimed, [1], "smtp")
+    outbox.start(lease, beginning, now=now())
+    assert beginning.begun == set()
+    outbox.settle(lease, [outbox.Settled(claimed[0], the_mail().organization_id, DeliveryStatus.PENDING,
+                                         Reason.RETRYING, 0)], now=now(), then=beginning)  # fmt: skip
+    assert beginning.begun == set()
+    assert the_mail().status == "delivered"
+    assert not DeliveryAttempt.objects.exists()
 
 
 def test_who_lost_the_lease_changes_nothing(send: Send, news: EventType, member: User) -> None:
