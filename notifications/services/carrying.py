@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import structlog
@@ -191,10 +192,8 @@ class _Pass:
             [job.delivery_id for job in jobs], [job.attempts for job in jobs], account.provider, account.key
         )
         settling.settle(self.lease, settled, now=now, then=beginning)
-        ours = [
-            pair for pair in zip(jobs, beginning.ids, strict=True) if pair[0].delivery_id in beginning.begun
-        ]
-        return _Slice([job for job, _ in ours], [id_ for _, id_ in ours])
+        begun = [job.delivery_id in beginning.begun for job in jobs]
+        return _Slice(list(compress(jobs, begun)), list(compress(beginning.ids, begun)))
 
     def _judge(self, job: Job, tried: _Tried, provider: Provider[Any]) -> Settled | None:
         """How the delivery stands after a try; None when the next account is to be asked at once."""
