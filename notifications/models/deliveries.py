@@ -114,6 +114,14 @@ class DeliveryAttempt(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="delivery_attempt_once")]
+        indexes = [
+            # Receipts of a provider that sent before another one did find their delivery through its attempt.
+            models.Index(
+                fields=["provider_message_id"],
+                condition=~models.Q(provider_message_id=""),
+                name="attempt_message_id",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"#{self.number} {self.outcome or 'started'}"
