@@ -32,3 +32,27 @@ class SmartSendFacts:
     """That low priority messages may wait for a good moment, and for how long."""
 
     max_wait: dt.timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapFull:
+    """A cap that leaves this person no room now: how it stands, and when there is room again (UTC)."""
+
+    cap: CapFacts
+    used: int
+    free_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoodMoment:
+    """When a low priority message had best go out (UTC), and what speaks for it: the share of the person's and of
+
+    everybody's engagement in that hour, 0 to 1, and how many engagements of the person that rests on.
+    """
+
+    due_at: dt.datetime
+    weekday: int
+    hour: int
+    score: float
+    usual: float
+    observations: int
