@@ -344,6 +344,12 @@ SPECTACULAR_SETTINGS = {
         "OrganizationRole": "accounts.models.organizations.Role.choices",
         "ThreadRole": "messaging.models.participants.Role.choices",
         "ThreadKind": "messaging.models.threads.Kind.choices",
+        "ChannelEnum": "notifications.vocabulary.Channel.choices",
+        "PushKind": "notifications.models.preferences.PushKind.choices",
+        "TemplateKind": "notifications.models.templates.TemplateKind.choices",
+        "WebhookKind": "notifications.models.webhooks.WebhookKind.choices",
+        "WebhookDeliveryStatus": "notifications.models.webhooks.WebhookStatus.choices",
+        "ExecutionStatus": "workflows.models.executions.ExecutionStatus.choices",
     },
     # The pages of the documentation load nothing from other hosts.
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -436,6 +442,8 @@ DELIVERY_LEASE = dt.timedelta(seconds=env.int("DELIVERY_LEASE_SECONDS", default=
 
 # Where the demo's stand-ins of the providers listen on this machine (bin/run; only with DEBUG).
 STAND_INS_PORT = env.int("STAND_INS_PORT", default=8027)
+# Whether an account may name another address than its provider's own (api_url): tests and benchmarks, and development.
+PROVIDER_STAND_INS = env.bool("PROVIDER_STAND_INS", default=DEBUG)
 
 # --- Outgoing webhooks and alerts ---------------------------------------------------------------------
 

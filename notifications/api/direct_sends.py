@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,6 +28,7 @@ MAX_RECIPIENTS = 1_000
 _RECIPIENT = re.compile(r"^recipients\.(\d+)(?=\.|$)")
 
 
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
 class RecipientsField(serializers.Field[list[str], Any, Any, Any]):
     """An address (or a member's id), or where there may be several a list of them; always a list inside."""
 
@@ -49,6 +52,19 @@ class RecipientsField(serializers.Field[list[str], Any, Any, Any]):
             if not isinstance(one, str) or not one.strip():
                 self.fail("not_a_list" if self.several else "invalid")
         return [one.strip() for one in given]
+
+
+class RecipientsSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """What the OpenAPI schema says about the field."""
+
+    target_class = RecipientsField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        one = {"type": "string"}
+        if not self.target.several:
+            return one
+        many = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_RECIPIENTS}
+        return {"oneOf": [one, many]}
 
 
 class DirectSend(StrictSerializer):

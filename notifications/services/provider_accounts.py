@@ -66,6 +66,8 @@ def environment_accounts(channel: str, *, or_default: bool = True) -> list[Accou
     """
     registry = providers_of(channel)
     primary = primary_provider(channel)
+    if primary not in registry:
+        primary = ""  # checks say so
     configured = [key for key, provider in registry.items() if provider.is_configured(_values(provider))]
     if primary:
         configured = [primary, *(key for key in configured if key != primary)]

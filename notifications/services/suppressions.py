@@ -47,7 +47,10 @@ SELECT g.id, %(now)s, %(organization)s, g.channel, g.address, g.address_index, g
     AS g(id, channel, address, address_index, reason, detail, expires_at)
     ON CONFLICT (organization_id, channel, address_index) DO UPDATE
    SET reason = excluded.reason, detail = excluded.detail, expires_at = excluded.expires_at
- WHERE s.expires_at IS NOT NULL OR {_RANK.format("excluded.reason")} >= {_RANK.format("s.reason")}
+ WHERE (s.expires_at IS NOT NULL AND s.expires_at <= %(now)s)
+    OR ((excluded.expires_at IS NULL OR excluded.expires_at >= s.expires_at)
+        AND {_RANK.format("excluded.reason")} >= {_RANK.format("s.reason")})
+    OR (excluded.expires_at IS NULL AND s.expires_at IS NOT NULL)
 RETURNING s.xmax = 0, s.channel, s.address_index
 """  # noqa: S608 - constants only
 

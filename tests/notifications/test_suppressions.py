@@ -352,3 +352,25 @@ def test_a_reason_that_does_not_exist_is_refused(organization: Organization) -> 
     with pytest.raises(InvalidInput) as refused:
         suppress_address(organization=organization, channel="email", address="a@example.com", reason="no")
     assert refused.value.attr == "reason"
+
+
+@pytest.mark.parametrize("first", [None, dt.timedelta(days=30)])
+def test_an_end_is_never_brought_nearer(organization: Organization, first: dt.timedelta | None) -> None:
+    """Who may add but not delete must not be able to lift an entry by letting it lapse."""
+    end = now() + first if first else None
+    put = {"organization": organization, "channel": "email", "address": "a@example.com"}
+    suppress_address(**put, reason="complaint", expires_at=end)  # type: ignore[arg-type]
+    kept = suppress_address(**put, reason="manual", expires_at=now() + dt.timedelta(seconds=2))  # type: ignore[arg-type]
+    assert (kept.reason, kept.expires_at) == ("complaint", end)
+    longer = suppress_address(**put, reason="manual")  # type: ignore[arg-type]
+    assert (longer.reason, longer.expires_at) == ("manual", None)
+
+
+def test_an_entry_that_has_ended_is_replaced(organization: Organization) -> None:
+    put = {"organization": organization, "channel": "email", "address": "a@example.com"}
+    row = suppress_address(**put, reason="manual", expires_at=now() + dt.timedelta(days=1))  # type: ignore[arg-type]
+    row.expires_at = now() - dt.timedelta(days=1)
+    row.save()
+    end = now() + dt.timedelta(days=2)
+    again = suppress_address(**put, reason="bounce", expires_at=end)  # type: ignore[arg-type]
+    assert (again.reason, again.expires_at) == ("bounce", end)
