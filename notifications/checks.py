@@ -109,6 +109,6 @@ def check_sms_regions(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
         Error(
             f"SMS_ALLOWED_REGIONS names {', '.join(unknown)}, which is no country.",
             hint="Write two letters of ISO 3166-1 for each, separated by commas: DE,AT,GB.",
-            id="castcomm.E025",
+            id="castcomm.E024",
         )
     ]

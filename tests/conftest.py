@@ -29,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.CACHES["default"]["KEY_PREFIX"] = f"{prefix}:cache"
     settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"{prefix}:channels"
     settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = f"{prefix}:celery:"
+    # The far sides of providers are stand-ins.
+    settings.PROVIDER_STAND_INS = True
     # Real hashing is slow on purpose, which no test is about.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

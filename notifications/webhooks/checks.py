@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from notifications.providers.base import providers_of
-from notifications.services.provider_accounts import environment_accounts
+from notifications.services.provider_accounts import environment_accounts, primary_provider
 from notifications.vocabulary import Channel
 from notifications.webhooks.base import parser_for
 
@@ -20,6 +20,8 @@ def check_webhook_secrets(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
     found: list[CheckMessage] = []
     kind = Warning if settings.DEBUG else Error
     for channel in (Channel.EMAIL, Channel.SMS):
+        if primary_provider(channel) not in ("", *providers_of(channel).keys()):
+            continue  # told by the check of choices
         for account in environment_accounts(channel):
             parser = parser_for(channel, account.provider)
             if parser is None or parser.is_configured(account):

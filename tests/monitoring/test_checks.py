@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,15 @@ def test_choices_come_from_what_is_registered(settings: Any, monkeypatch: pytest
     monkeypatch.setitem(checks._choices, "EMAIL_PROVIDER", ("E099", lambda: ["pigeon"]))
     settings.EMAIL_PROVIDER = "smtp"
     assert found()["castcomm.E099"].hint == "Set EMAIL_PROVIDER to one of: pigeon."
+
+
+def test_a_number_has_one_meaning() -> None:
+    places: dict[str, set[str]] = {}
+    for app in ("castcomm", "accounts", "notifications", "messaging", "workflows"):
+        for path in (ROOT / app).rglob("*.py"):
+            for number in re.findall(r"""["']castcomm\.([EW]\d{3})["']""", path.read_text()):
+                places.setdefault(number, set()).add(str(path.relative_to(ROOT)))
+    assert {number: found for number, found in places.items() if len(found) > 1} == {}
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

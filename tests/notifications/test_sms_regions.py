@@ -132,7 +132,7 @@ def test_a_person_s_number_is_looked_at_when_it_is_sent(
 def test_codes_of_no_country_fail_the_check() -> None:
     with override_settings(SMS_ALLOWED_REGIONS=["DE", "XX", "GERMANY"]):
         (found,) = check_sms_regions(None)
-    assert found.id == "castcomm.E025"
+    assert found.id == "castcomm.E024"
     assert "XX, GERMANY" in found.msg
     with override_settings(SMS_ALLOWED_REGIONS=["DE"]):
         assert check_sms_regions(None) == []
