@@ -139,7 +139,7 @@ def main() -> None:
         environment["REDIS_PREFIX"] = f"castcomm-bench-{time.time_ns()}"
         log = Path(folder) / "log"
         ours, theirs = prepare(environment, max(options.count, options.flat, 2000))
-        ours, theirs = ({**one, "SMTP_PORT": "1"} for one in (ours, theirs))
+        ours, theirs = ({**one, "SMTP_PORT": "1", "PROVIDER_STAND_INS": "true"} for one in (ours, theirs))
         with stand_ins(ours, log) as far:
             runs = [*our_runs(options, ours, far, log)]
             if options.peer:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Info, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from phonenumbers import SUPPORTED_REGIONS
 
+from castcomm.common.errors import InvalidInput
 from notifications.providers.base import Credential, providers_of
 from notifications.services.provider_accounts import (
     PRIMARY_SETTINGS,
     environment_accounts,
     environment_value,
+    primary_provider,
 )
 from notifications.vocabulary import Channel
 
@@ -28,8 +30,8 @@ _LIMITS = (
 
 @register()
 def check_providers(app_configs: Any, **_: Any) -> Sequence[CheckMessage]:
-    """Providers that are named and cannot sign in, and limits below nothing."""
-    return [*_named_providers(), *_limits()]
+    """Providers that are named and cannot sign in, values that do not go together, and limits below nothing."""
+    return [*_named_providers(), *_values_together(), *_limits(), *_stand_ins()]
 
 
 def _named_providers() -> list[CheckMessage]:
@@ -51,6 +53,40 @@ def _named_providers() -> list[CheckMessage]:
                     )
                 )
     return found
+
+
+def _values_together() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for channel in PRIMARY_SETTINGS:
+        registry = providers_of(channel)
+        if primary_provider(channel) not in ("", *registry.keys()):
+            continue  # told by the check of choices
+        for account in environment_accounts(channel):
+            kind = registry.get(account.provider)
+            try:
+                kind.check_credentials(account.credentials)
+            except InvalidInput as error:
+                field = next(one for one in kind.credentials if one.name == error.attr)
+                found.append(
+                    Error(
+                        f"{account.provider} cannot work with the value of {' or '.join(field.env)}.",
+                        hint=f"{error.message}",
+                        id="castcomm.E054",
+                    )
+                )
+    return found
+
+
+def _stand_ins() -> list[CheckMessage]:
+    if settings.DEBUG or not settings.PROVIDER_STAND_INS:
+        return []
+    return [
+        Warning(
+            "PROVIDER_STAND_INS is on: accounts may lead to stand-ins, and what these take reaches nobody.",
+            hint="Leave PROVIDER_STAND_INS out.",
+            id="castcomm.W056",
+        )
+    ]
 
 
 def _is_missing(field: Credential) -> bool:

@@ -215,6 +215,10 @@ class Provider(abc.ABC, Generic[Sendable]):
         required = [one.name for one in cls.credentials if one.required and not one.default]
         return bool(required) and all(values.get(name) for name in required)
 
+    @classmethod
+    def check_credentials(cls, values: Mapping[str, str]) -> None:
+        """What one field alone does not show (``values`` by field): raises InvalidInput that names a field."""
+
     def close(self) -> None:
         """Let go of connections; the account was changed or removed."""
 

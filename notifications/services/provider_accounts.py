@@ -18,6 +18,7 @@ from django.db.models.signals import post_delete, post_save
 
 from notifications.models import ProviderAccount
 from notifications.providers.base import Account, Provider, providers_of
+from notifications.providers.far_sides import FAR_SIDE, stand_ins_are_allowed
 from notifications.services.push_accounts import as_one
 from notifications.vocabulary import Channel
 
@@ -152,14 +153,17 @@ def _account_rows() -> list[Account]:
 
 
 def account_of(row: ProviderAccount) -> Account:
-    """A row as the providers see it."""
+    """A row as the providers see it: without the address of a stand-in where none has a place."""
+    credentials: dict[str, str] = orjson.loads(row.credentials or "{}")
+    if not stand_ins_are_allowed():
+        credentials.pop(FAR_SIDE, None)
     return Account(
         key=str(row.id),
         provider=row.provider,
         channel=row.channel,
         name=row.name,
         organization_id=row.organization_id,
-        credentials=orjson.loads(row.credentials or "{}"),
+        credentials=credentials,
         position=row.position,
         weight=row.weight,
         per_minute=row.per_minute,

@@ -22,6 +22,7 @@ from castcomm.common.public_addresses import ForbiddenAddress, public_addresses
 from castcomm.common.registry import UnknownKey
 from notifications.models import ProviderAccount, ProviderBreaker
 from notifications.providers.base import Credential, Provider, providers_of
+from notifications.providers.far_sides import FAR_SIDE
 from notifications.services import breakers
 from notifications.services.provider_accounts import account_of
 
@@ -32,8 +33,7 @@ POSITIONS = (1, 1_000)
 WEIGHTS = (1, 100)
 LONGEST_NAME = 100
 LONGEST_VALUE = 10_000
-# For tests and the demo: whoever sets it decides where messages and credentials go.
-FAR_SIDE = "api_url"
+_IN_JSON = ("_json", "_credentials")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -63,7 +63,7 @@ def stored_credentials(account: ProviderAccount) -> dict[str, str]:
 
 def is_many_lines(field: Credential) -> bool:
     """Whether a value of this field is a file's contents: a key in PEM, a service account in JSON."""
-    return field.name.endswith(("_json", "_credentials", "private_key", "_pem", "certificate"))
+    return field.name.endswith((*_IN_JSON, "private_key", "_pem", "certificate"))
 
 
 def save_provider_account(
@@ -129,6 +129,7 @@ def checked_credentials(
         _check_value(field, merged.get(field.name, ""))
     # A default is not written down: where it depends on another field, the class has to see that nothing was said.
     kept = {name: value for name, value in merged.items() if value and value != declared[name].default}
+    _check_together(kind, {**_defaults(kind), **kept})
     _check_host(account, {**_defaults(kind), **kept})
     _check_it_starts(account, kind, kept)
     return kept
@@ -165,8 +166,10 @@ def _check_value(field: Credential, value: str) -> None:
         raise InvalidInput("Line breaks and other control characters cannot stand here.", attr=attr)
     if field.choices and value not in field.choices:
         raise InvalidInput(f"One of: {', '.join(field.choices)}.", attr=attr)
-    if field.default.isdigit() and not _is_number(value):
+    if field.name == "port" and not _is_number(value):
         raise InvalidInput("A number from 1 to 65,535.", attr=attr)
+    if field.name.endswith(_IN_JSON) and not _is_json_object(value):
+        raise InvalidInput("A JSON object, as the provider's console hands it out.", attr=attr)
     if field.name == "from_email":
         try:
             validate_email(value)
@@ -180,6 +183,20 @@ def _check_value(field: Credential, value: str) -> None:
 
 def _is_number(value: str) -> bool:
     return value.isascii() and value.isdigit() and 1 <= int(value) <= 65_535
+
+
+def _is_json_object(value: str) -> bool:
+    try:
+        return isinstance(orjson.loads(value), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _check_together(kind: type[Provider[Any]], values: Mapping[str, str]) -> None:
+    try:
+        kind.check_credentials(values)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, attr=f"credentials.{error.attr}") from None
 
 
 def _check_host(account: ProviderAccount, values: Mapping[str, str]) -> None:

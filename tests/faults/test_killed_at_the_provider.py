@@ -73,7 +73,7 @@ def far() -> Iterator[StandIn]:
 def running(tmp_path: Path) -> Iterator[Installation]:
     with installation(
         redis_url=settings.REDIS_URL, redis_prefix=settings.REDIS_PREFIX, smtp_port=1, log=tmp_path / "log",
-        DJANGO_SETTINGS_MODULE="castcomm.settings",
+        DJANGO_SETTINGS_MODULE="castcomm.settings", PROVIDER_STAND_INS="true",
     ) as made:  # fmt: skip
         yield made
 

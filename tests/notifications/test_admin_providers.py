@@ -169,6 +169,15 @@ def test_the_service_names_the_field(credentials: dict[str, str], attr: str) -> 
     assert not ProviderAccount.objects.exists()
 
 
+def test_twilio_needs_a_sender_or_a_messaging_service(desk: Client, organization: Organization) -> None:
+    given = {**FIELDS, "organization": organization.pk, "credential_from_number": ""}
+    response = desk.post(add_page() + ADD, given)
+    assert list(response.context["adminform"].form.errors) == ["credential_from_number"]
+    assert not ProviderAccount.objects.exists()
+    given["credential_messaging_service_sid"] = "MG1"
+    assert desk.post(add_page() + ADD, given).status_code == 302
+
+
 def test_the_far_side_can_be_named_while_debugging_only(settings: Any) -> None:
     settings.DEBUG = True
     account = ProviderAccount(channel="sms", provider="twilio", name="Stand-in")

@@ -54,3 +54,22 @@ def test_a_limit_below_nothing(settings: Any, name: str) -> None:
     setattr(settings, name, -1)
     (message,) = found("E055")
     assert name in message.msg
+
+
+def test_values_that_do_not_go_together(settings: Any) -> None:
+    assert found("E054") == []
+    settings.SMS_PROVIDER = "twilio"
+    settings.PROVIDER_ENVIRONMENT = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "very-secret"}
+    (message,) = found("E054")
+    assert "TWILIO_FROM_NUMBER or TWILIO_PHONE_NUMBER" in message.msg
+    assert "very-secret" not in f"{message.msg} {message.hint}"
+    settings.PROVIDER_ENVIRONMENT |= {"TWILIO_MESSAGING_SERVICE_SID": "MG1"}
+    assert found("E054") == []
+
+
+def test_stand_ins_in_production_are_told(settings: Any) -> None:
+    settings.DEBUG = settings.PROVIDER_STAND_INS = False
+    assert found("W056") == []
+    settings.PROVIDER_STAND_INS = True
+    (message,) = found("W056")
+    assert "PROVIDER_STAND_INS" in message.msg

@@ -113,11 +113,25 @@ def test_a_mistake_is_named(demo: StandIn, arguments: list[str], named: str) -> 
     assert demo.mode("sendgrid") == "ok"
 
 
-@pytest.mark.parametrize("arguments", [["--demo", "on"], ["--demo", "off"], ["--break", "sendgrid"]])
+@pytest.mark.parametrize("arguments", [["--demo", "on"], ["--break", "sendgrid"]])
 def test_production_has_no_demo(demo: StandIn, settings: Any, arguments: list[str]) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="development"):
         providers(*arguments)
+    assert not ProviderAccount.objects.exists()
+
+
+def test_what_a_demo_left_behind_leads_nowhere_in_production_and_can_be_removed(
+    demo: StandIn, settings: Any, organization: Organization
+) -> None:
+    providers("--demo", "on")
+    settings.DEBUG = settings.PROVIDER_STAND_INS = False
+    provider_accounts.forget_rows()
+    first = provider_accounts.accounts_for("email", organization.id)[0]
+    assert first.name == "SendGrid (demo)"
+    made = provider_accounts.provider_of(first)
+    assert made.credential("api_url") == "https://api.sendgrid.com/v3"
+    assert "SendGrid" in providers("--demo", "off")
     assert not ProviderAccount.objects.exists()
 
 

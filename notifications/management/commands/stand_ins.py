@@ -1,4 +1,7 @@
-"""``manage.py stand_ins --port N``: the far side of every provider, for the demo and benchmarks."""
+"""``manage.py stand_ins --port N``: the far side of every provider, for the demo and benchmarks.
+
+Only in development: what it takes from an account that leads to it reaches nobody.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import signal
 import threading
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications.stand_ins import StandIn
@@ -23,20 +27,43 @@ class Command(BaseCommand):
             "--keep", type=int, default=1000, help="accepted messages to remember per provider"
         )
 
+        parser.add_argument(
+            "--or-wait",
+            action="store_true",
+            help="outside development do nothing until told to end, instead of ending: for a Procfile, where the end "
+            "of one process is the end of all",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            self._not_here(wait=options["or_wait"])
+            return
         relay = Relay(**_address(options["relay"])) if options["relay"] else None
         server = StandIn(options["port"], keep=options["keep"], on_accepted=relay)
         try:
             server.start()
         except (OSError, OverflowError) as error:
             raise CommandError(f"The stand-ins' port {options['port']} cannot be used: {error}") from error
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
+        ended = _end_signal()
         self.stdout.write(f"Stand-ins of the providers: http://127.0.0.1:{server.port}/_control/state")
         self.stdout.flush()
         ended.wait()
         server.stop()
+
+    def _not_here(self, *, wait: bool) -> None:
+        if not wait:
+            raise CommandError("Stand-ins are for development only (DEBUG=1): what they take reaches nobody.")
+        ended = _end_signal()
+        self.stdout.write("No stand-ins outside development (DEBUG=1).")
+        self.stdout.flush()
+        ended.wait()
+
+
+def _end_signal() -> threading.Event:
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
 
 
 def _address(given: str) -> dict[str, Any]:

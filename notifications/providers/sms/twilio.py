@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
+from castcomm.common.errors import InvalidInput
 from notifications.providers.base import (
     Account,
     Credential,
@@ -79,6 +80,11 @@ class TwilioSms(Provider[SmsMessage]):
     def is_configured(cls, values: Mapping[str, str]) -> bool:
         has_sender = bool(values.get("from_number") or values.get("messaging_service_sid"))
         return has_sender and super().is_configured(values)
+
+    @classmethod
+    def check_credentials(cls, values: Mapping[str, str]) -> None:
+        if not (values.get("from_number") or values.get("messaging_service_sid")):
+            raise InvalidInput("A sender is needed, or a messaging service.", attr="from_number")
 
     def send(self, message: SmsMessage) -> str:
         """Queue one message at Twilio; returns its SID."""

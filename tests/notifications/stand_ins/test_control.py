@@ -81,11 +81,11 @@ def test_nobody_there_is_said(server: StandIn) -> None:
     server.start()
 
 
-def _process(*arguments: str) -> subprocess.Popen[str]:
+def _process(*arguments: str, debug: str = "true") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "manage.py", "stand_ins", *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "DEBUG": debug},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -135,3 +135,26 @@ def test_a_taken_port_is_named(server: StandIn) -> None:
     assert child.returncode == 1
     assert f"port {server.port}" in complaint
     assert "Traceback" not in complaint
+
+
+def test_production_has_none() -> None:
+    child = _process("--port", "0", debug="false")
+    _, complaint = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "development only (DEBUG=1)" in complaint
+    assert "Traceback" not in complaint
+
+
+def test_in_a_procfile_of_production_it_only_waits() -> None:
+    child = _process("--port", "0", "--or-wait", debug="false")
+    assert child.stdout is not None
+    assert "No stand-ins" in child.stdout.readline()
+    assert child.poll() is None
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=20)
+    assert child.returncode == 0
+
+
+def test_the_procfile_s_own_line_ends_nothing_in_production() -> None:
+    (line,) = [one for one in (ROOT / "Procfile").read_text().splitlines() if one.startswith("stand-ins:")]
+    assert "--or-wait" in line
