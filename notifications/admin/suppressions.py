@@ -99,6 +99,7 @@ class SuppressionAdmin(TenantAdmin):
         if change:
             change_suppression(suppression=obj, detail=obj.detail, expires_at=obj.expires_at)
             return
+        asked_end = obj.expires_at
         stored = suppress_address(
             organization=obj.organization,
             channel=obj.channel,
@@ -109,6 +110,9 @@ class SuppressionAdmin(TenantAdmin):
         for field in stored._meta.concrete_fields:
             setattr(obj, field.attname, getattr(stored, field.attname))
         obj._state.adding = False
+        if stored.expires_at != asked_end:
+            text = "It was on the list with a later end, or without one, and keeps that."
+            self.message_user(request, text, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Suppression) -> None:
         lift_suppression(suppression=obj)

@@ -57,6 +57,16 @@ class SuppressionWrite(StrictSerializer):
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
 
 
+class SuppressionAdded(SuppressionRow):
+    """The entry as it is now. ``kept`` names the fields in which it is not what was asked for, because the address was
+    on the list for a stronger reason or with a later end, or none: adding an address never takes it off sooner."""
+
+    kept = serializers.ListField(child=serializers.ChoiceField(["reason", "detail", "expires_at"]))
+
+    class Meta(SuppressionRow.Meta):
+        fields = (*SuppressionRow.Meta.fields, "kept")  # type: ignore[assignment]
+
+
 class SuppressionImport(StrictSerializer):
     rows = serializers.ListField(child=serializers.DictField(), allow_empty=False)
     all_or_nothing = serializers.BooleanField(required=False, default=False)
@@ -72,11 +82,13 @@ class RowErrorSerializer(serializers.Serializer[Any]):
 
 
 class ImportAnswer(serializers.Serializer[Any]):
-    """What was taken. At most a hundred errors are told one by one; ``refused`` counts them all."""
+    """What was taken. At most a hundred errors are told one by one; ``refused`` counts them all. ``kept`` counts the
+    addresses that keep a stronger reason or a later end than was given."""
 
     added = serializers.IntegerField()
     changed = serializers.IntegerField()
     unchanged = serializers.IntegerField()
+    kept = serializers.IntegerField()
     refused = serializers.IntegerField()
     errors = RowErrorSerializer(many=True)  # type: ignore[assignment]
 
@@ -110,7 +122,7 @@ class SuppressionsView(TenantAPIView):
         page = pages.paginate_queryset(rows, request, view=self) or []
         return pages.get_paginated_response(SuppressionRow(page, many=True).data)
 
-    @extend_schema(request=SuppressionWrite, responses={201: SuppressionRow}, parameters=[IDEMPOTENCY])
+    @extend_schema(request=SuppressionWrite, responses={201: SuppressionAdded}, parameters=[IDEMPOTENCY])
     def post(self, request: Request) -> Response:
         return self.run_once(lambda: self._add(request))
 
@@ -120,7 +132,9 @@ class SuppressionsView(TenantAPIView):
         given = asked.validated_data
         given.setdefault("channel", _channel_of(given["address"]))
         made = suppress_address(organization=self.organization, **given)
-        return Response(SuppressionRow(made).data, status=status.HTTP_201_CREATED)
+        asked_for = {"reason": SuppressionReason.MANUAL, "expires_at": None, **given}
+        kept = [name for name in ("reason", "detail", "expires_at") if _is_kept(made, name, asked_for)]
+        return Response({**SuppressionRow(made).data, "kept": kept}, status=status.HTTP_201_CREATED)
 
 
 class SuppressionView(TenantAPIView):
@@ -192,6 +206,10 @@ def _filtered(rows: QuerySet[Suppression], request: Request) -> QuerySet[Suppres
 
 def _channel_of(address: str) -> str:
     return Channel.EMAIL if "@" in address else Channel.SMS
+
+
+def _is_kept(made: Suppression, name: str, asked_for: dict[str, Any]) -> bool:
+    return name in asked_for and getattr(made, name) != asked_for[name]
 
 
 def _given_rows(request: Request) -> tuple[list[Row], bool]:

@@ -57,11 +57,13 @@ class RowError:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What came of an import. ``unchanged`` were there for as strong a reason, or twice in the file."""
+    """What came of an import. ``unchanged`` were there for a stronger reason, or twice in the file. ``kept`` are the
+    addresses, changed or not, for which the list keeps a stronger reason or a later end than the file gives."""
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
+    kept: int = 0
     refused: int = 0
     errors: list[RowError] = field(default_factory=list)
 
@@ -93,7 +95,7 @@ def import_suppressions(
             if report.refused:
                 raise _NothingTaken
     except _NothingTaken:
-        report.added = report.changed = report.unchanged = 0
+        report.added = report.changed = report.unchanged = report.kept = 0
     return report
 
 
@@ -111,10 +113,11 @@ def _import_batches(organization: Organization, rows: Iterable[Row], report: Imp
                 _check_into(row, batch, report)
         except InvalidInput as error:
             report.refuse(line + 1, error)
-        added, changed = put_on_list(organization_id=organization.id, entries=batch)
-        report.added += added
-        report.changed += changed
-        report.unchanged += len(batch) - added - changed
+        done = put_on_list(organization_id=organization.id, entries=batch)
+        report.added += done.added
+        report.changed += done.changed
+        report.unchanged += len(batch) - done.added - done.changed
+        report.kept += done.kept
         is_more = count == BATCH
 
 

@@ -1,8 +1,10 @@
 """The suppression list: addresses to which nothing is sent any more, and how they come on it and off it.
 
-An entry never becomes weaker by itself. A complaint stays one when the same person also unsubscribes: taking back the
-unsubscription must not let mail go there again. Reasons from weak to strong: unsubscribe, bounce, complaint, manual.
-An entry with an end, or one whose end has passed, gives way to any other.
+An entry never becomes weaker by adding one: who may add an address, but not take one off, cannot take one off that way.
+A complaint stays one when the same person also unsubscribes: taking back the unsubscription must not let mail go there
+again. Reasons from weak to strong: unsubscribe, bounce, complaint, manual. No end is brought nearer: what would end
+earlier than the entry that is there changes nothing. What ends later moves the end; the stronger reason of both stays,
+but what has no end replaces what has one. An entry whose end has passed gives way to any other.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
@@ -38,6 +40,12 @@ STRENGTH = (
 )
 
 _RANK = "array_position(%(strength)s::text[], {}::text)"
+_IS_AS_STRONG = f"{_RANK.format('excluded.reason')} >= {_RANK.format('s.reason')}"
+_IS_LONGER = "coalesce(excluded.expires_at, 'infinity') > coalesce(s.expires_at, 'infinity')"
+_IS_AS_LONG = "coalesce(excluded.expires_at, 'infinity') >= coalesce(s.expires_at, 'infinity')"
+_IS_OVER = "coalesce(s.expires_at <= %(now)s, false)"
+# Whether the new reason counts too: what has no end replaces what has one.
+_IS_OURS = f"{_IS_OVER} OR {_IS_AS_STRONG} OR excluded.expires_at IS NULL"
 _PUT = f"""
 INSERT INTO notifications_suppression AS s
   (id, created_at, organization_id, channel, address, address_index, reason, detail, expires_at)
@@ -46,12 +54,11 @@ SELECT g.id, %(now)s, %(organization)s, g.channel, g.address, g.address_index, g
               %(details)s::text[], %(ends)s::timestamptz[])
     AS g(id, channel, address, address_index, reason, detail, expires_at)
     ON CONFLICT (organization_id, channel, address_index) DO UPDATE
-   SET reason = excluded.reason, detail = excluded.detail, expires_at = excluded.expires_at
- WHERE (s.expires_at IS NOT NULL AND s.expires_at <= %(now)s)
-    OR ((excluded.expires_at IS NULL OR excluded.expires_at >= s.expires_at)
-        AND {_RANK.format("excluded.reason")} >= {_RANK.format("s.reason")})
-    OR (excluded.expires_at IS NULL AND s.expires_at IS NOT NULL)
-RETURNING s.xmax = 0, s.channel, s.address_index
+   SET reason = CASE WHEN {_IS_OURS} THEN excluded.reason ELSE s.reason END,
+       detail = CASE WHEN {_IS_OURS} THEN excluded.detail ELSE s.detail END,
+       expires_at = excluded.expires_at
+ WHERE {_IS_OVER} OR {_IS_LONGER} OR ({_IS_AS_LONG} AND {_IS_AS_STRONG})
+RETURNING s.xmax = 0, s.channel, s.address_index, s.reason, s.expires_at
 """  # noqa: S608 - constants only
 
 
@@ -67,6 +74,16 @@ class Entry:
     expires_at: dt.datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """How many addresses are new on the list, how many entries were changed, and for how many of the addresses the
+    list keeps a stronger reason or a later end than was given."""
+
+    added: int = 0
+    changed: int = 0
+    kept: int = 0
+
+
 def suppress_address(
     *,
     organization: Organization,
@@ -76,8 +93,8 @@ def suppress_address(
     detail: str = "",
     expires_at: dt.datetime | None = None,
 ) -> Suppression:
-    """Put an e-mail address or phone number on the list; one that is there gets the new reason and end, unless it is
-    there for a stronger one.
+    """Put an e-mail address or phone number on the list; one that is there never becomes weaker by that (see above).
+    Returns the entry as it is then.
 
     Deliveries that wait are held back too: dispatch looks again. Raises InvalidInput that names the field.
     """
@@ -111,25 +128,28 @@ def checked_entry(
     )
 
 
-def put_on_list(*, organization_id: uuid.UUID, entries: Sequence[Entry]) -> tuple[int, int]:
-    """Write entries in one statement; returns how many are new and how many were changed.
+def put_on_list(*, organization_id: uuid.UUID, entries: Sequence[Entry]) -> Listed:
+    """Write entries in one statement.
 
-    Of several entries for one address the strongest counts, the last of those that are as strong.
+    Several entries for one address count as one, as if they were put there one after the other.
     """
     by_address: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         known = by_address.get((entry.channel, entry.index))
-        if known is None or _rank(entry) >= _rank(known):
-            by_address[entry.channel, entry.index] = entry
+        by_address[entry.channel, entry.index] = _both(known, entry) if known else entry
     # In one order always, so that two calls with the same addresses do not wait for each other.
     rows = [by_address[key] for key in sorted(by_address)]
     if not rows:
-        return 0, 0
+        return Listed()
     with transaction.atomic():
         written = _write(organization_id, rows)
-        added = [by_address[channel, index] for is_new, channel, index in written if is_new]
+        added = [by_address[channel, index] for is_new, channel, index, _, _ in written if is_new]
         tell_of_suppressions(organization_id=organization_id, added=added, occurred_at=current_time())
-    return len(added), len(written) - len(added)
+    as_given = sum(
+        (reason, ends) == (by_address[channel, index].reason, by_address[channel, index].expires_at)
+        for _, channel, index, reason, ends in written
+    )
+    return Listed(added=len(added), changed=len(written) - len(added), kept=len(rows) - as_given)
 
 
 def _write(organization_id: uuid.UUID, rows: Sequence[Entry]) -> list[sql.Row]:
@@ -150,8 +170,16 @@ def _write(organization_id: uuid.UUID, rows: Sequence[Entry]) -> list[sql.Row]:
     )
 
 
-def _rank(entry: Entry) -> tuple[bool, int]:
-    return entry.expires_at is None, STRENGTH.index(SuppressionReason(entry.reason))
+def _both(known: Entry, entry: Entry) -> Entry:
+    """What is left of an entry after another: the same as in the statement."""
+    is_as_strong = _strength(entry) >= _strength(known)
+    if known.expires_at is None or (entry.expires_at and entry.expires_at < known.expires_at):
+        return entry if entry.expires_at == known.expires_at and is_as_strong else known
+    return entry if is_as_strong or entry.expires_at is None else replace(known, expires_at=entry.expires_at)
+
+
+def _strength(entry: Entry) -> int:
+    return STRENGTH.index(SuppressionReason(entry.reason))
 
 
 def check_address(channel: str, address: str) -> tuple[str, str]:

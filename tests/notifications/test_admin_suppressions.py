@@ -44,6 +44,21 @@ def test_a_file_is_taken_and_its_wrong_rows_are_named(desk: Client, organization
     assert (made.organization, made.address, made.reason) == (organization, "a@example.com", "bounce")
 
 
+def test_neither_a_file_nor_the_form_lets_an_entry_end(desk: Client, organization: Organization) -> None:
+    suppress_address(organization=organization, channel="email", address="a@example.com", reason="complaint")
+    ends = "2090-01-31T12:00:00Z"
+    shown = upload(desk, organization, f"email,reason,expires_at\na@example.com,bounce,{ends}\n".encode())
+    assert "0 added, 0 changed, 1 on the list already" in shown
+    assert "1 keeps a stronger reason or a later end" in shown
+    fields = {"organization": organization.pk, "channel": "email", "address": "a@example.com", "detail": "x"}
+    address = reverse("admin:notifications_suppression_add")
+    shown = desk.post(
+        address, {**fields, "expires_at_0": "2090-01-31", "expires_at_1": "12:00:00"}, follow=True
+    ).content.decode()
+    assert "It was on the list with a later end" in shown
+    assert Suppression.objects.get().expires_at is None
+
+
 def test_all_or_nothing(desk: Client, organization: Organization) -> None:
     shown = upload(desk, organization, b"a@example.com\nwrong\n", all_or_nothing="on")
     assert "Nothing was taken: 1 row cannot be." in shown

@@ -48,6 +48,7 @@ def test_an_address_is_added_found_and_lifted(desk_api: APIClient, organization:
     made = desk_api.post(API, {"address": " Gone@Example.com", "reason": "complaint", "detail": "By letter."})
     assert made.status_code == 201
     row = made.json()
+    assert row.pop("kept") == []
     assert (row["channel"], row["address"], row["reason"]) == ("email", "gone@example.com", "complaint")
     desk_api.post(API, {"address": "+49 1511 2345678", "channel": "sms"})
 
@@ -167,7 +168,7 @@ def test_an_entry_never_becomes_weaker(
     assert Suppression.objects.count() == 1
 
 
-def test_an_entry_with_an_end_gives_way(organization: Organization) -> None:
+def test_an_entry_with_an_end_gives_way_to_one_without(organization: Organization) -> None:
     tomorrow = now() + dt.timedelta(days=1)
     given = {"organization": organization, "channel": "email", "address": "a@example.com"}
     suppress_address(**given, reason="manual", expires_at=tomorrow)
@@ -175,6 +176,72 @@ def test_an_entry_with_an_end_gives_way(organization: Organization) -> None:
     assert (made.reason, made.expires_at) == ("unsubscribe", None)
     assert lift_unsubscription(organization_id=organization.id, channel="email", address="A@example.com")
     assert not Suppression.objects.exists()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_of_two_entries_the_stronger_reason_and_the_later_end_stay(
+    at_once: bool, organization: Organization
+) -> None:
+    tomorrow, later = (now() + dt.timedelta(days=days) for days in (1, 2))
+    steps: list[tuple[str, dt.datetime | None, str, dt.datetime | None]] = [
+        ("bounce", tomorrow, "bounce", tomorrow),
+        ("unsubscribe", later, "bounce", later),
+        ("bounce", tomorrow, "bounce", later),
+        ("manual", tomorrow, "bounce", later),
+        ("complaint", later, "complaint", later),
+        ("bounce", None, "bounce", None),
+        ("manual", tomorrow, "bounce", None),
+        ("unsubscribe", None, "bounce", None),
+    ]
+    for number, (_, _, kept, kept_until) in enumerate(steps, start=1):
+        rows = [
+            Row(0, {"address": "a@example.com", "reason": reason, "detail": reason,
+                    "expires_at": ends.isoformat() if ends else ""})
+            for reason, ends, _, _ in (steps[:number] if at_once else steps[number - 1 : number])
+        ]  # fmt: skip
+        if at_once:
+            Suppression.objects.all().delete()
+        import_suppressions(organization=organization, rows=rows)
+        made = Suppression.objects.get()
+        assert (made.reason, made.detail, made.expires_at) == (kept, kept, kept_until), number
+
+
+@pytest.mark.parametrize("reason", ["unsubscribe", "bounce", "complaint", "manual"])
+def test_who_may_not_take_an_address_off_cannot_let_its_entry_end(
+    reason: str,
+    api_client: Callable[..., APIClient],
+    make_api_key: Callable[..., Any],
+    organization: Organization,
+) -> None:
+    sender = api_client(make_api_key(organization, "notifications:send")[1])
+    suppress_address(organization=organization, channel="email", address="a@example.com", reason="complaint")
+    row = Suppression.objects.get()
+    assert sender.delete(f"{API}/{row.id}").status_code == 403
+    soon = (now() + dt.timedelta(minutes=1)).isoformat()
+    entry = {"address": "a@example.com", "reason": reason, "expires_at": soon}
+
+    answer = sender.post(API, entry).json()
+    kept = Suppression.objects.get()
+    assert (kept.id, kept.expires_at) == (row.id, None)
+    assert kept.reason == "complaint"
+    stayed = ["expires_at"] if reason == "complaint" else ["reason", "expires_at"]
+    assert (answer["reason"], answer["expires_at"], answer["kept"]) == ("complaint", None, stayed)
+
+    report = sender.post(IMPORT, {"rows": [entry, {"address": "new@example.com"}]}).json()
+    assert (report["added"], report["kept"], report["refused"]) == (1, 1, 0)
+    assert Suppression.objects.get(id=row.id).expires_at is None
+
+
+def test_an_end_is_put_off_but_not_brought_nearer(desk_api: APIClient) -> None:
+    near, far = ((now() + dt.timedelta(days=days)) for days in (1, 2))
+    first = desk_api.post(API, {"address": "a@example.com", "expires_at": near.isoformat()}).json()
+    assert first["kept"] == []
+    assert (
+        desk_api.post(API, {"address": "a@example.com", "expires_at": far.isoformat()}).json()["kept"] == []
+    )
+    again = desk_api.post(API, {"address": "a@example.com", "expires_at": near.isoformat()}).json()
+    assert (again["id"], again["kept"]) == (first["id"], ["expires_at"])
+    assert Suppression.objects.get().expires_at == far
 
 
 # --- Imports ------------------------------------------------------------------------------------------

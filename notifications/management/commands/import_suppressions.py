@@ -41,6 +41,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.refused} not taken"
         )
+        if report.kept:
+            self.stdout.write(f"{report.kept} keep a stronger reason or a later end than the file gives")
         for error in report.errors:
             self.stderr.write(f"line {error.line}: {error.attr}: {error.message}")
         if report.refused > len(report.errors):
