@@ -7,8 +7,25 @@ import socket
 
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 
-# Ways to write an IPv4 address inside IPv6, and old ranges, that the ipaddress module takes for global.
-_FORBIDDEN = (*EXTRA_BLOCKED_NET_RANGES, *map(ipaddress.ip_network, ("::/96", "fec0::/10")))
+# All that is given out for hosts on the internet (RFC 4291, 2.4, and IANA's registry); what writes an IPv4 address
+# inside IPv6, and what is left of old ranges, lies outside of it.
+_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
+# Written down, although the ipaddress module knows most of them: what it takes for global differs with its version.
+_FORBIDDEN = (
+    *EXTRA_BLOCKED_NET_RANGES,
+    *map(
+        ipaddress.ip_network,
+        (
+            "100.64.0.0/10",  # carriers' own (RFC 6598), where some clouds keep their metadata
+            "168.63.129.16/32",  # Azure's service for the machines it runs, inside of every one's network
+            "192.0.0.0/24",  # protocols' own (RFC 6890)
+            "198.18.0.0/15",  # benchmarks (RFC 2544)
+            "2001::/23",  # protocols' own, among them Teredo (RFC 4380)
+            "2001:db8::/32",  # examples (RFC 3849)
+            "2002::/16",  # 6to4 (RFC 3056)
+        ),
+    ),
+)
 
 
 class ForbiddenAddress(ValueError):
@@ -41,5 +58,7 @@ def is_public(text: str, *, allow_loopback: bool) -> bool:
     if address.is_loopback:
         return allow_loopback
     if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_IPV6:
         return False
     return not any(address.version == net.version and address in net for net in _FORBIDDEN)
