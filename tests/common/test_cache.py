@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 from django.conf import settings
 
 from castcomm.common import cache as module
@@ -34,6 +35,18 @@ def test_it_keeps_values_in_redis() -> None:
     assert one.incr("counter") if one.add("counter", 0) else False
     assert two.get("counter") == 1
     assert two.get_many(["a", "counter"]) == {"a": {"n": 1}, "counter": 1}
+
+
+def test_emptying_it_leaves_alone_what_else_is_in_redis() -> None:
+    cache, client = cache_at(settings.REDIS_URL), redis.Redis.from_url(settings.REDIS_URL)
+    another = FallbackRedisCache(settings.REDIS_URL, {"KEY_PREFIX": f"{settings.REDIS_PREFIX}:other"})
+    cache.set_many({"a": 1, "b": 2})
+    another.set("a", 3)
+    client.set(f"{settings.REDIS_PREFIX}:queue", "kept")
+    cache.clear()
+    assert cache.get_many(["a", "b"]) == {}
+    assert (another.get("a"), client.get(f"{settings.REDIS_PREFIX}:queue")) == (3, b"kept")
+    client.close()
 
 
 def test_nothing_listens() -> None:
