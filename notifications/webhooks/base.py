@@ -40,12 +40,16 @@ _AHEAD = dt.timedelta(minutes=5)  # by which a provider's clock may be ahead of 
 
 
 class WebhookRefused(Exception):
-    """Nothing of this request is believed. ``reason`` goes into the log; the caller learns the status alone."""
+    """Nothing of this request is believed. ``reason`` goes into the log; the caller learns the status alone.
 
-    def __init__(self, status: int, reason: str) -> None:
+    ``is_forged`` counts it as a wrong signature, as 401 and 403 always are.
+    """
+
+    def __init__(self, status: int, reason: str, *, is_forged: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.is_forged = is_forged or status in (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

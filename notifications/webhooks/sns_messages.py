@@ -47,12 +47,23 @@ SIGNED = {
 }
 
 
+class NotThere(WebhookRefused):
+    """Amazon was asked, and has nothing at this address."""
+
+
 def fetch(url: str) -> bytes:
     """What stands at an address of Amazon's; raises WebhookRefused (503), so that Amazon tries again."""
     try:
         answer = http.request("GET", url, timeout=TIMEOUT, max_bytes=MAX_BYTES)
     except http.RequestFailed as error:
         raise WebhookRefused(503, f"Amazon cannot be reached: {error.message}") from error
+    return body_of(answer)
+
+
+def body_of(answer: http.Answer) -> bytes:
+    """What Amazon answered; raises NotThere or another WebhookRefused (503)."""
+    if answer.status in (400, 403, 404, 410):
+        raise NotThere(503, f"Amazon answered {answer.status}")
     if answer.status != 200:
         raise WebhookRefused(503, f"Amazon answered {answer.status}")
     return answer.body
@@ -67,7 +78,7 @@ class SnsMessages:
         self._lock = threading.Lock()
 
     def check_signature(self, message: Mapping[str, Any]) -> None:
-        """Raise WebhookRefused (401) unless Amazon SNS signed the message."""
+        """Raise WebhookRefused unless Amazon SNS signed it: 401, or 503 while the certificate is out of reach."""
         algorithm = HASHES.get(str(message.get("SignatureVersion")))
         if algorithm is None:
             raise WebhookRefused(401, "unknown signature version")
@@ -107,10 +118,7 @@ class SnsMessages:
             check_host(url)
             if not _CERTIFICATE.fullmatch(urlsplit(url).path) or urlsplit(url).query:
                 raise WebhookRefused(401, "SigningCertURL is no certificate's")
-            try:
-                found = x509.load_pem_x509_certificate(self.fetch(url))
-            except ValueError as error:
-                raise WebhookRefused(401, "the certificate cannot be read") from error
+            found = self._fetched(url)
             with self._lock:
                 self._certificates[url] = found
                 while len(self._certificates) > MAX_CERTIFICATES:
@@ -118,6 +126,21 @@ class SnsMessages:
         if not found.not_valid_before_utc <= current_time() <= found.not_valid_after_utc:
             raise WebhookRefused(401, "the certificate is not valid now")
         return found
+
+    def _fetched(self, url: str) -> x509.Certificate:
+        """The certificate at a checked address that the caller has named.
+
+        Whoever makes one up is refused as with a wrong signature. While Amazon cannot be reached, nobody knows, and
+        a true message has to come again (503); but each such look counts too, or anybody could have us look for ever.
+        """
+        try:
+            return x509.load_pem_x509_certificate(self.fetch(url))
+        except ValueError as error:
+            raise WebhookRefused(401, "the certificate cannot be read") from error
+        except NotThere as error:
+            raise WebhookRefused(401, f"no certificate at that address: {error.reason}") from error
+        except WebhookRefused as error:
+            raise WebhookRefused(error.status, error.reason, is_forged=True) from error
 
 
 def check_host(url: str) -> None:

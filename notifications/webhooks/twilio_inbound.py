@@ -8,7 +8,6 @@ SMS_HELP_TEXT where there is one.
 
 from __future__ import annotations
 
-import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -19,9 +18,8 @@ from notifications.services.sms_replies import Answer, Reply, take_reply
 from notifications.vocabulary import Channel
 from notifications.webhooks.base import WebhookRefused, WebhookRequest, text
 from notifications.webhooks.twilio import check_twilio_signature
-from notifications.webhooks.views import find_account, read_request, refusal
-
-log = structlog.get_logger(__name__)
+from notifications.webhooks.views import find_account, read_request, refusal, refused_as
+from notifications.webhooks.wrong_signatures import are_too_many
 
 PROVIDER = "twilio"
 MAX_TEXT = 1600  # characters
@@ -36,19 +34,14 @@ def receive_sms(request: HttpRequest, account_id: str = "") -> HttpResponse:
     account = find_account(Channel.SMS, PROVIDER, account_id)
     if account is None or not account.credentials.get("auth_token"):
         return refusal(404)
+    if are_too_many(request):
+        return refusal(429)
     try:
         asked = read_request(request)
         check_twilio_signature(asked, account)
         answer = take_reply(account=account, reply=_reply(asked))
     except WebhookRefused as refused:
-        log.warning(
-            "webhooks.refused",
-            provider=PROVIDER,
-            account=account.key,
-            status=refused.status,
-            reason=refused.reason,
-        )
-        return refusal(refused.status)
+        return refused_as(request, refused, account)
     return HttpResponse(_twiml(answer), content_type="text/xml; charset=utf-8")
 
 

@@ -7,11 +7,9 @@ counts. Who signs wrongly too often is not listened to for a minute.
 from __future__ import annotations
 
 import structlog
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
-from rest_framework.throttling import BaseThrottle
 
 from castcomm.common.ids import parse_id
 from notifications.models import ProviderAccount
@@ -19,12 +17,11 @@ from notifications.providers.base import Account
 from notifications.services.provider_accounts import ENVIRONMENT, account_of, environment_accounts
 from notifications.services.receipts import record_receipts
 from notifications.webhooks.base import WebhookParser, WebhookRefused, WebhookRequest, parser_for
+from notifications.webhooks.wrong_signatures import SECONDS, are_too_many, count_wrong_signature
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY = 2 * 1024 * 1024  # bytes
-FAILURES = 60  # wrong signatures per address and minute
-_SECONDS = 60
 _WORDS = {
     400: ("invalid", "The body cannot be read."),
     401: ("not_authenticated", "The signature is missing or wrong."),
@@ -44,22 +41,12 @@ def receive(request: HttpRequest, channel: str, provider: str, account_id: str =
     account = find_account(channel, provider, account_id) if parser else None
     if parser is None or account is None:
         return refusal(404)
-    sender = f"webhook-refused:{_address(request)}"
-    if cache.get(sender, 0) >= FAILURES:
+    if are_too_many(request):
         return refusal(429)
     try:
         return answer_to(parser, read_request(request), account)
     except WebhookRefused as refused:
-        if refused.status in (401, 403):
-            _count(sender)
-        log.warning(
-            "webhooks.refused",
-            provider=provider,
-            account=account.key,
-            status=refused.status,
-            reason=refused.reason,
-        )
-        return refusal(refused.status)
+        return refused_as(request, refused, account)
 
 
 def answer_to(parser: WebhookParser, request: WebhookRequest, account: Account) -> HttpResponse:
@@ -106,23 +93,24 @@ def read_request(request: HttpRequest) -> WebhookRequest:
     )
 
 
+def refused_as(request: HttpRequest, refused: WebhookRefused, account: Account) -> HttpResponse:
+    """The answer to a request that is not believed; a wrong signature is counted, and the reason logged."""
+    if refused.is_forged:
+        count_wrong_signature(request)
+    log.warning(
+        "webhooks.refused",
+        provider=account.provider,
+        account=account.key,
+        status=refused.status,
+        reason=refused.reason,
+    )
+    return refusal(refused.status)
+
+
 def refusal(status: int) -> HttpResponse:
     """An error in the API's shape that tells no more than it must."""
     code, detail = _WORDS[status]
     error = {"code": code, "detail": detail, "attr": None}
     kind = "server_error" if status >= 500 else "client_error"
-    headers = {"Retry-After": str(_SECONDS)} if status == 429 else {}
+    headers = {"Retry-After": str(SECONDS)} if status == 429 else {}
     return JsonResponse({"type": kind, "errors": [error]}, status=status, headers=headers)
-
-
-def _address(request: HttpRequest) -> str:
-    """The caller's address, or what the one proxy in front says it is."""
-    return BaseThrottle().get_ident(request)  # type: ignore[arg-type]
-
-
-def _count(sender: str) -> None:
-    if not cache.add(sender, 1, _SECONDS):
-        try:
-            cache.incr(sender)
-        except ValueError:  # it ran out just now
-            cache.add(sender, 1, _SECONDS)

@@ -314,6 +314,20 @@ def test_a_changed_or_unsigned_answer_is_refused(
     assert stopped() == set()
 
 
+def test_who_signs_wrongly_all_the_time_is_not_listened_to_here_either(
+    twilio_account: ProviderAccount,
+) -> None:
+    path = f"/webhooks/sms/twilio/{twilio_account.id}"
+    answers = [Client().post(f"{path}/inbound", {})]
+    # Sixty; some more if Redis is away in between, because then each process counts for itself.
+    while answers[-1].status_code == 401 and len(answers) < 200:
+        answers.append(Client().post(f"{path}/inbound", {}))
+    assert len(answers) > 60
+    assert (answers[-1].status_code, answers[-1].headers["Retry-After"]) == (429, "60")
+    assert Client().post(path, {}).status_code == 429, "the other addresses of providers count along"
+    assert Client().post(f"{path}/inbound", {}, REMOTE_ADDR="192.0.2.8").status_code == 401
+
+
 def test_an_account_that_is_not_there_looks_like_nothing(db: None, organization: Organization) -> None:
     twilio_row(organization=organization)
     for place in ("", "/00000000-0000-7000-8000-000000000000", "/nonsense"):

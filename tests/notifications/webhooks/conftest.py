@@ -20,6 +20,7 @@ from castcomm.common import sql
 from castcomm.common.clock import now
 from notifications.models import Delivery, DeliveryAttempt, EventType, ProviderAccount
 from notifications.webhooks.base import parser_for
+from notifications.webhooks.sns_messages import body_of
 
 from . import senders
 
@@ -120,11 +121,12 @@ def amazon() -> Iterator[senders.Amazon]:
     """
     made = senders.Amazon()
     asked: list[str] = []
+    made.status = 200  # type: ignore[attr-defined]
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            self.send_response(200)
+            self.send_response(made.status)  # type: ignore[attr-defined]
             self.end_headers()
             self.wfile.write(made.certificate if self.path.endswith(".pem") else b"<confirmed/>")
 
@@ -140,7 +142,7 @@ def amazon() -> Iterator[senders.Amazon]:
         place = f"http://127.0.0.1:{server.server_port}{parts.path}" + (
             f"?{parts.query}" if parts.query else ""
         )
-        return client.request("GET", place, allow_loopback=True).body
+        return body_of(client.request("GET", place, allow_loopback=True))
 
     parser = parser_for("email", "amazon_ses")
     assert parser is not None

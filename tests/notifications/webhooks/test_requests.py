@@ -9,7 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
+import redis
 from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.cache.backends.redis import RedisCacheClient
 from django.core.checks import run_checks
 from django.db import connection
 from django.test import AsyncClient, Client, override_settings
@@ -189,6 +192,22 @@ def test_who_signs_wrongly_all_the_time_is_not_listened_to(make_account: Any) ->
     assert len(answers) > 60
     assert (answers[-1].status_code, answers[-1].headers["Retry-After"]) == (429, "60")
     assert senders.sendgrid([], account=account.id).send(REMOTE_ADDR="192.0.2.8").status_code == 200
+
+
+def test_a_minute_that_ends_while_it_is_counted_does_not_last_for_ever(
+    make_account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def incr(self: RedisCacheClient, key: str, delta: int) -> int:
+        client = self.get_client(key, write=True)
+        client.delete(key)  # as when it runs out after Django has looked whether it is there
+        return int(client.incr(key, delta))
+
+    monkeypatch.setattr(RedisCacheClient, "incr", incr)
+    request = senders.sendgrid([], account=make_account("sendgrid").id, key=senders.OTHER_SENDGRID_KEY)
+    assert [request.send().status_code for _ in range(2)] == [401, 401]
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        (key,) = client.scan_iter(f"{settings.REDIS_PREFIX}:*webhook-refused*", count=1000)
+        assert 0 < client.ttl(key) <= 60
 
 
 def close_connection_of_views() -> None:

@@ -58,6 +58,25 @@ def test_a_certificate_from_elsewhere_is_not_even_fetched(posted: Any, url: str,
     assert not ProviderEvent.objects.exists()
 
 
+@pytest.mark.parametrize(("answer", "status"), [(404, 401), (403, 401), (400, 401), (500, 503), (429, 503)])
+def test_a_made_up_certificate_is_a_wrong_signature_and_looked_for_a_while(
+    posted: Any, amazon: Any, answer: int, status: int
+) -> None:
+    """While Amazon itself fails, its true messages are to come again; those who make us ask are counted anyway."""
+    amazon.status = answer
+    answers = []
+    while 429 not in answers and len(answers) < 200:
+        number = len(answers)
+        answers.append(
+            posted(
+                SigningCertURL=f"https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-{number:032x}.pem"
+            )
+        )
+    assert set(answers) == {status, 429}
+    assert len(amazon.asked) == len(answers) - 1 >= 60
+    assert not ProviderEvent.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("after", "status"),
     [
