@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 
-from notifications.providers.push.fcm import service_account_of
+from notifications.providers.push.fcm import check_token_uri, service_account_of
 from notifications.providers.push.vapid import BadVapidKeys, read_keys
 from notifications.services.provider_accounts import environment_value
 
@@ -43,6 +43,7 @@ def _firebase() -> list[CheckMessage]:
             raise ValueError(f"FIREBASE_CREDENTIALS has no {', '.join(missing)}.")
         if not found.get("project_id") and not environment_value("FCM_PROJECT_ID"):
             raise ValueError("FIREBASE_CREDENTIALS has no project_id, and FCM_PROJECT_ID is not set.")
+        check_token_uri(found, "")
     except ValueError as error:
         hint = "Set FIREBASE_CREDENTIALS to a service account's JSON, or to the path of its file."
         return [Error(str(error), hint=hint, id="castcomm.E051")]

@@ -384,6 +384,13 @@ def test_a_wrong_pair_is_told_and_not_handed_out(organization: Organization) -> 
             {"FIREBASE_CREDENTIALS": '{"client_email": "a", "private_key": "b", "token_uri": "c"}'},
             ["castcomm.E051"],
         ),
+        (
+            {
+                "FIREBASE_CREDENTIALS": '{"client_email": "a", "private_key": "b", "project_id": "p",'
+                ' "token_uri": "http://10.0.0.1/"}'
+            },
+            ["castcomm.E051"],
+        ),
     ],
 )
 def test_what_the_environment_says_is_checked(environment: dict[str, str], ids: list[str]) -> None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import google.auth.exceptions
 import orjson
 import requests
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials
 
+from castcomm.common.errors import InvalidInput
 from notifications.providers.base import (
     Account,
     Credential,
@@ -29,11 +31,14 @@ from notifications.providers.base import (
     RefusedForGood,
     push_providers,
 )
+from notifications.providers.far_sides import stand_ins_are_allowed
 from notifications.providers.outcomes import refusal_for_exception, refusal_for_status, retry_after_seconds
 from notifications.providers.pooled_http import session
 from notifications.providers.push.base import DeviceGone, PushProvider, fitting, topic_header
 from notifications.providers.push.services import PushServices
 
+# https://developers.google.com/identity/protocols/oauth2/service-account: the one place for access tokens.
+TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 LARGEST_PAYLOAD = 3600  # bytes of text and data; Firebase takes 4096 with what the platforms are told
 CONNECT_TIMEOUT, READ_TIMEOUT = 3.05, 10.0  # seconds
@@ -77,6 +82,15 @@ class Fcm(PushProvider):
         self._lock = threading.Lock()
         self._failed_at = -PAUSE
         self._failure = ""
+
+    @classmethod
+    def check_credentials(cls, values: Mapping[str, str]) -> None:
+        """For rows; what the environment says may be a path (``notifications.push_checks``)."""
+        try:
+            given = service_account_of(values.get("firebase_credentials", ""), may_be_path=False)
+            check_token_uri(given, values.get("api_url", ""))
+        except ValueError as error:
+            raise InvalidInput(str(error), attr="firebase_credentials") from None
 
     def close(self) -> None:
         self._session.close()
@@ -138,10 +152,15 @@ class Fcm(PushProvider):
     def _refresh(self, credentials: Credentials) -> None:
         if time.monotonic() - self._failed_at < PAUSE:
             raise NotSent(self._failure)
+        request = functools.partial(Request(self._session), timeout=TOKEN_TIMEOUT)
         try:
-            request = functools.partial(Request(self._session), timeout=TOKEN_TIMEOUT)
             credentials.refresh(request)  # type: ignore[no-untyped-call]
-        except (google.auth.exceptions.GoogleAuthError, requests.RequestException) as error:
+            if not _is_token(credentials.token):
+                raise ValueError("no token in the answer")
+        except (
+            Exception
+        ) as error:  # the library lets out whatever an answer of another form makes of its code
+            credentials.token = None
             self._failure = f"Google gives no access token: {type(error).__name__}."
             self._failed_at = time.monotonic()
             raise NotSent(self._failure) from error
@@ -149,6 +168,7 @@ class Fcm(PushProvider):
     @functools.cached_property
     def _credentials(self) -> Credentials:
         try:
+            check_token_uri(self.service_account, self.credential("api_url"))
             made: Credentials = Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
                 self.service_account, scopes=[SCOPE]
             )
@@ -176,6 +196,28 @@ def service_account_of(given: str, *, may_be_path: bool) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("FIREBASE_CREDENTIALS is no JSON object.")
     return found
+
+
+def check_token_uri(service_account: Mapping[str, Any], api_url: str) -> None:
+    """Raises ValueError for a service account whose access tokens come from elsewhere than Google.
+
+    Whoever writes the JSON would otherwise choose where this machine posts to. A stand-in issues the tokens for itself.
+    """
+    given = service_account.get("token_uri")
+    if given == TOKEN_URI:
+        return
+    if not (stand_ins_are_allowed() and isinstance(given, str) and _origin(given) == _origin(api_url)):
+        raise ValueError(f"The token_uri of the service account has to be {TOKEN_URI}.")
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _is_token(given: object) -> bool:
+    """Whether it can stand in a header (RFC 6750, 2.1)."""
+    return isinstance(given, str) and given.isascii() and given.isprintable() and bool(given.strip())
 
 
 def _message(message: PushMessage, content: dict[str, Any], token: str) -> dict[str, Any]:

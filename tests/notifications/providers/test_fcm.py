@@ -10,11 +10,15 @@ from typing import Any
 import orjson
 import pytest
 
+from castcomm.common.errors import InvalidInput
+from notifications.models import ProviderAccount
 from notifications.providers.base import PushMessage, PushTarget
 from notifications.providers.push import fcm
+from notifications.services.provider_accounts_editing import save_provider_account
 from notifications.stand_ins import StandIn, stand_in
 from notifications.vocabulary import Outcome
 
+from .far_side import far_side
 from .subjects import ID, firebase_credentials, make
 
 
@@ -147,15 +151,80 @@ def test_an_error_of_any_form_is_borne(
     assert (result.outcome, result.gone) == (Outcome.NOT_SENT, ())
 
 
+def refuse_token(*_: object) -> None:
+    from notifications.stand_ins.far_side import Answer, Refused
+
+    raise Refused(Answer(400, b'{"error": "invalid_grant"}', "application/json"))
+
+
 def test_without_an_access_token_nothing_is_sent(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = json.loads(firebase_credentials(server)["firebase_credentials"])
-    given["token_uri"] = "http://127.0.0.1:9/token"
-    provider = make("push", "fcm", {"firebase_credentials": json.dumps(given), "api_url": server.url("fcm")})
+    provider = make("push", "fcm", firebase_credentials(server) | {"api_url": server.url("fcm")})
+    monkeypatch.setattr(server.sides["fcm"], "_token", refuse_token)
     for _ in range(2):
         result = provider.deliver(message())
         assert result.outcome == Outcome.NOT_SENT
         assert "access token" in result.detail
     assert server.calls("fcm") == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"1",
+        b"{}",
+        b'{"access_token": null, "expires_in": 3599}',
+        b'{"access_token": 5, "expires_in": 3599}',
+        b'{"access_token": "a\\r\\nX: 1", "expires_in": 3599}',
+        b'{"access_token": "t", "expires_in": "soon"}',
+        b'{"access_token": "t", "expires_in": [1]}',
+        b'{"access_token": "t", "expires_in": 1e300}',
+    ],
+)
+def test_a_token_answer_of_any_form_is_borne(
+    body: bytes, server: StandIn, provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from notifications.stand_ins.far_side import Answer
+
+    monkeypatch.setattr(server.sides["fcm"], "_token", lambda _: Answer(200, body, "application/json"))
+    for _ in range(2):
+        result = provider.deliver(message())
+        assert (result.outcome, "access token" in result.detail) == (Outcome.NOT_SENT, True)
+    assert server.calls("fcm") == 0
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_access_tokens_come_from_google(allowed: bool, server: StandIn, settings: Any) -> None:
+    """A service account is somebody's input: it does not choose what this machine posts to."""
+    settings.PROVIDER_STAND_INS = allowed
+    elsewhere: list[bytes] = []
+    with far_side(lambda far, connection: elsewhere.append(far.read(connection))) as far:
+        given = json.loads(firebase_credentials(server)["firebase_credentials"])
+        given["token_uri"] = f"{far.url}/internal"
+        values = {"firebase_credentials": json.dumps(given), "api_url": server.url("fcm") if allowed else ""}
+        provider = make("push", "fcm", values)
+        result = provider.deliver(message())
+        with pytest.raises(InvalidInput) as caught:
+            fcm.Fcm.check_credentials(values)
+    assert (result.outcome, elsewhere) == (Outcome.NOT_SENT, [])
+    assert "token_uri" in result.detail
+    assert caught.value.attr == "firebase_credentials"
+
+
+@pytest.mark.django_db
+def test_an_account_is_not_saved_that_takes_its_tokens_elsewhere(server: StandIn, settings: Any) -> None:
+    settings.PROVIDER_STAND_INS = False
+    given = json.loads(firebase_credentials(server)["firebase_credentials"])
+    row = ProviderAccount(channel="push", provider="fcm", name="Apps")
+    for wrong in (json.dumps(given), "nonsense", "[]"):
+        with pytest.raises(InvalidInput) as caught:
+            save_provider_account(account=row, credentials={"firebase_credentials": wrong})
+        assert caught.value.attr == "credentials.firebase_credentials"
+    assert not ProviderAccount.objects.exists()
+    given["token_uri"] = fcm.TOKEN_URI
+    save_provider_account(account=row, credentials={"firebase_credentials": json.dumps(given)})
 
 
 @pytest.mark.parametrize(
