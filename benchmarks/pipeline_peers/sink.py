@@ -41,6 +41,7 @@ class Session(asyncio.Protocol):
         self.counter, self.delay = counter, delay
         self.buffer = bytearray()
         self.in_data = False
+        self.is_busy = False  # answers come in the order of the commands, also when one takes its time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
@@ -52,6 +53,8 @@ class Session(asyncio.Protocol):
             pass
 
     def _step(self) -> bool:
+        if self.is_busy:
+            return False
         if self.in_data:
             end = self.buffer.find(b"\r\n.\r\n")
             if end < 0:
@@ -60,6 +63,7 @@ class Session(asyncio.Protocol):
             del self.buffer[: end + 5]
             self.in_data = False
             if self.delay:
+                self.is_busy = True
                 asyncio.get_running_loop().call_later(self.delay, self._accept, content)
             else:
                 self._accept(content)
@@ -75,6 +79,9 @@ class Session(asyncio.Protocol):
     def _accept(self, content: bytes) -> None:
         self.counter.add(content)
         self.transport.write(b"250 accepted\r\n")
+        if self.is_busy:
+            self.is_busy = False
+            self.data_received(b"")
 
     def _command(self, verb: bytes) -> None:
         if verb == b"DATA":
