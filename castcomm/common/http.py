@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import quote, urlsplit
 
+from castcomm.common import look_ups
 from castcomm.common.errors import CastCommError
 from castcomm.common.http_wire import Broken, Connection, Deadline, Exchanged, TooLarge, TooLate, Unreachable
 from castcomm.common.public_addresses import ForbiddenAddress, public_addresses
 
 CONNECT_TIMEOUT = 3.05  # seconds
 READ_TIMEOUT = 10.0  # seconds without a byte
-TOTAL_TIMEOUT = 20.0  # seconds for everything after the name is resolved
+TOTAL_TIMEOUT = 20.0  # seconds for everything, looking up the name included
 MAX_RESPONSE_BYTES = 1024 * 1024
 IDLE_SECONDS = (
     20.0  # shorter than servers wait: a request that meets the closing end may or may not have arrived
@@ -101,7 +102,7 @@ def request(
 def check_address(url: str, *, allow_loopback: bool = False) -> None:
     """Resolve the host of ``url`` and raise RequestFailed unless it could be called (see ``request``)."""
     target = _target(url)
-    _addresses(target, allow_loopback)
+    _addresses(target, allow_loopback, look_ups.SECONDS)
 
 
 class Client:
@@ -195,8 +196,9 @@ class Client:
             if connection.idle_since > oldest and connection.is_quiet():
                 return connection
             connection.close()
-        addresses = _addresses(target, self._allow_loopback)
         try:
+            seconds = deadline.seconds(look_ups.SECONDS, begun=False)
+            addresses = _addresses(target, self._allow_loopback, seconds)
             return Connection.open(
                 addresses,
                 secure_name=target.host if target.secure else "",
@@ -249,9 +251,11 @@ def _target(url: str) -> _Target:
     return _Target(secure, name, port or usual, authority, path)
 
 
-def _addresses(target: _Target, allow_loopback: bool) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def _addresses(
+    target: _Target, allow_loopback: bool, seconds: float
+) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
     try:
-        return public_addresses(target.host, target.port, allow_loopback=allow_loopback)
+        return public_addresses(target.host, target.port, allow_loopback=allow_loopback, seconds=seconds)
     except ForbiddenAddress as error:
         raise RequestFailed(
             "This address is not on the public internet.",
@@ -259,6 +263,8 @@ def _addresses(target: _Target, allow_loopback: bool) -> list[tuple[socket.Addre
             sent=False,
             retryable=False,
         ) from error
+    except TimeoutError as error:
+        raise RequestFailed("The name was not looked up in time.", code="http_timeout", sent=False) from error
     except (OSError, UnicodeError) as error:
         raise RequestFailed("The host cannot be reached.", code="http_unreachable", sent=False) from error
 

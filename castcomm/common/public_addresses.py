@@ -7,6 +7,8 @@ import socket
 
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 
+from castcomm.common import look_ups
+
 # All that is given out for hosts on the internet (RFC 4291, 2.4, and IANA's registry); what writes an IPv4 address
 # inside IPv6, and what is left of old ranges, lies outside of it.
 _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
@@ -33,15 +35,15 @@ class ForbiddenAddress(ValueError):
 
 
 def public_addresses(
-    host: str, port: int, *, allow_loopback: bool
+    host: str, port: int, *, allow_loopback: bool, seconds: float = look_ups.SECONDS
 ) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
     """What ``host`` (a name or an address without brackets) resolves to, in the order in which to try it.
 
-    One forbidden address among them is enough to refuse all. Raises ForbiddenAddress, or OSError when the name leads
-    nowhere.
+    One forbidden address among them is enough to refuse all. Raises ForbiddenAddress, TimeoutError when the name is not
+    looked up within ``seconds``, or OSError when it leads nowhere.
     """
     found: list[tuple[socket.AddressFamily, tuple[str, int]]] = []
-    for family, _, _, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, _, _, _, place in look_ups.look_up(host, port, seconds=seconds):
         if not is_public(str(place[0]), allow_loopback=allow_loopback):
             raise ForbiddenAddress(f"{host} leads to {place[0]}.")
         found.append((family, (str(place[0]), int(place[1]))))
