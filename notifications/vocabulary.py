@@ -60,7 +60,8 @@ class DeliveryStatus(models.TextChoices):
 
 WAITING = (DeliveryStatus.PENDING, DeliveryStatus.DEFERRED)
 CANCELLABLE = (*WAITING, DeliveryStatus.IN_DIGEST, DeliveryStatus.PAUSED)
-REQUEUABLE = (DeliveryStatus.FAILED, DeliveryStatus.DEAD, DeliveryStatus.UNKNOWN)
+FAILED = (DeliveryStatus.FAILED, DeliveryStatus.DEAD)
+REQUEUABLE = (*FAILED, DeliveryStatus.UNKNOWN)  # what may have arrived, only on somebody's word
 
 
 class Outcome(models.TextChoices):

@@ -127,7 +127,9 @@ class NotificationAdmin(LedgerAdmin):
     )
     def retry(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         def act(found: Notification) -> str:
-            done = retry_notification(organization=found.organization, notification_id=found.id)
+            done = retry_notification(
+                organization=found.organization, notification_id=found.id, even_if_unknown=True
+            )
             return f"Due again: {names_of(done)}."
 
         return self.act_on(request, object_id, act)

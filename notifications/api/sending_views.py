@@ -204,16 +204,25 @@ class ExplainView(TenantAPIView):
 
 
 class RetryView(TenantAPIView):
-    """Put what failed back into the queue."""
+    """Put what failed back into the queue. What may have arrived is left as it is, unless asked for."""
 
     permission_classes = [HasScope("notifications:send")]
 
     @extend_schema(
-        request=None, responses={202: OpenApiResponse(description="The channels that are tried again.")}
+        request=serializers.Retry,
+        responses={
+            202: OpenApiResponse(description="The channels that are tried again."),
+            409: OpenApiResponse(
+                description="`nothing_to_retry`, or `outcome_unknown`: it may have arrived, and is sent again "
+                "only with `even_if_unknown`."
+            ),
+        },
     )
     def post(self, request: Request, notification_id: str) -> Response:
+        asked = serializers.Retry(data=request.data)
+        asked.is_valid(raise_exception=True)
         channels = retry_notification(
-            organization=self.organization, notification_id=uuid.UUID(notification_id)
+            organization=self.organization, notification_id=uuid.UUID(notification_id), **asked.validated_data
         )
         return Response({"requeued": channels}, status=status.HTTP_202_ACCEPTED)
 

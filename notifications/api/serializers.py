@@ -108,6 +108,12 @@ class Marked(serializers.Serializer[Any]):
     changed = serializers.IntegerField()
 
 
+class Retry(StrictSerializer):
+    """``even_if_unknown``: what the provider may have sent, as nobody knows, goes out again too, perhaps twice."""
+
+    even_if_unknown = serializers.BooleanField(required=False, default=False)
+
+
 class RoutingQuestion(StrictSerializer):
     """Would this person get it now?"""
 

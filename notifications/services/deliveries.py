@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -15,7 +16,7 @@ from castcomm.common.clock import now as current_time
 from castcomm.common.errors import Conflict, NotFound
 from notifications.models import Delivery, FanoutChunk, Notification, NotificationRequest, RequestStatus
 from notifications.services import doorbell
-from notifications.vocabulary import CANCELLABLE, REQUEUABLE, Channel, DeliveryStatus, Reason
+from notifications.vocabulary import CANCELLABLE, FAILED, REQUEUABLE, Channel, DeliveryStatus, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +88,39 @@ def cancel_request(*, organization: Organization, request_id: uuid.UUID) -> int:
     return stopped
 
 
-def retry_notification(*, organization: Organization, notification_id: uuid.UUID) -> list[str]:
-    """Put failed, dead and unknown deliveries back into the queue; returns their channels.
+def retry_notification(
+    *, organization: Organization, notification_id: uuid.UUID, even_if_unknown: bool = False
+) -> list[str]:
+    """Put failed and dead deliveries back into the queue; returns their channels.
 
-    Raises NotFound, or Conflict when there is nothing to retry.
+    Those of which nobody knows may have arrived: they go out again ``even_if_unknown`` alone. Raises NotFound, or
+    Conflict when there is nothing to retry.
     """
     rows = Delivery.objects.for_organization(organization).filter(notification_id=notification_id)
     if not rows.exists():
         raise NotFound("There is no such notification.")
-    requeued = requeue(list(rows.filter(status__in=REQUEUABLE).values_list("id", flat=True)))
+    requeued = requeue(
+        list(rows.values_list("id", flat=True)), states=REQUEUABLE if even_if_unknown else FAILED
+    )
+    if not requeued and rows.filter(status=DeliveryStatus.UNKNOWN).exists():
+        raise Conflict(
+            "Nobody knows whether it arrived; with even_if_unknown it is sent again, perhaps twice.",
+            code="outcome_unknown",
+        )
     if not requeued:
         raise Conflict("Nothing of it has failed.", code="nothing_to_retry")
     return [channel for _, channel in requeued]
 
 
-def requeue(delivery_ids: list[uuid.UUID]) -> list[tuple[uuid.UUID, str]]:
-    """Make these deliveries due now with fresh attempts, where they may be; returns (id, channel)."""
+def requeue(
+    delivery_ids: list[uuid.UUID], *, states: Sequence[DeliveryStatus] = FAILED
+) -> list[tuple[uuid.UUID, str]]:
+    """Make those of these deliveries due now, with fresh attempts, that are in one of ``states``; returns
+    (id, channel)."""
     with transaction.atomic():
         rows = list(
             Delivery.objects.select_for_update(of=("self",))
-            .filter(id__in=delivery_ids, status__in=REQUEUABLE, notification__cancelled_at=None)
+            .filter(id__in=delivery_ids, status__in=states, notification__cancelled_at=None)
             .order_by("id")
         )
         Delivery.objects.filter(id__in=[row.id for row in rows]).update(
@@ -155,7 +169,7 @@ def resolve_unknown(
             decision=CombinedExpression(F("decision"), "||", Value(said, output_field=JSONField()))
         )
         if not sent:
-            return requeue(ids)
+            return requeue(ids, states=REQUEUABLE)
         Delivery.objects.filter(id__in=ids).update(
             status=DeliveryStatus.SENT, reason=Reason.ACCEPTED, sent_at=moment, settled_at=moment, error=""
         )

@@ -365,6 +365,18 @@ def test_a_notification_is_cancelled_or_tried_again(
     assert "Stopped: email. Too late for: in-app." in text
 
 
+def test_a_person_who_was_warned_may_try_again_what_may_have_arrived(
+    desk: Client, notification: Notification, email: Delivery
+):
+    park(email, DeliveryStatus.UNKNOWN)
+    address = reverse("admin:notifications_notification_retry", args=[notification.pk])
+    question = desk.get(address, headers={"HX-Request": "true"}).content.decode()
+    assert "if such a one arrived after all, the person gets it twice" in question
+    press(desk, notification, "retry")
+    email.refresh_from_db()
+    assert email.status == DeliveryStatus.PENDING
+
+
 def test_failed_deliveries_are_requeued_from_the_list(
     desk: Client, organization: Organization, make_user: Callable[..., User]
 ):

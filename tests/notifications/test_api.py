@@ -290,6 +290,35 @@ def test_cancel_and_retry(
     assert states(notification=second)["email"] == ("pending", "retrying")
 
 
+def test_what_may_have_arrived_is_not_sent_again_unasked(
+    sender: APIClient, send: Send, news: EventType, member: User, mail: SmtpServer, drain: Any
+) -> None:
+    mail.reset = True
+    id_ = send(member).notifications[0].id
+    drain()
+    assert states(notification=id_)["email"][0] == "unknown"
+    place = f"{API}notifications/{id_}/retry"
+    for body in (None, {}, {"even_if_unknown": False}):
+        assert errors(sender.post(place, body), 409) == {None: "outcome_unknown"}
+    assert states(notification=id_)["email"][0] == "unknown"
+    assert errors(sender.post(place, {"even_if_unknown": "perhaps"})) == {"even_if_unknown": "invalid"}
+    assert errors(sender.post(place, {"force": True})) == {"force": "unknown_field"}
+    answer = sender.post(place, {"even_if_unknown": True})
+    assert (answer.status_code, answer.json()) == (202, {"requeued": ["email"]})
+    assert states(notification=id_)["email"] == ("pending", "retrying")
+
+
+def test_what_failed_goes_out_again_and_what_may_have_arrived_does_not(
+    sender: APIClient, send: Send, news: EventType, member: User
+) -> None:
+    id_ = send(member).notifications[0].id
+    rows = Delivery.objects.filter(notification=id_)
+    rows.filter(channel="email").update(status="unknown")
+    rows.filter(channel="in_app").update(status="dead")
+    assert sender.post(f"{API}notifications/{id_}/retry").json() == {"requeued": ["in_app"]}
+    assert dict(rows.values_list("channel", "status")) == {"email": "unknown", "in_app": "pending"}
+
+
 def test_would_this_person_get_it(staff_client: APIClient, news: EventType, member: User) -> None:
     answer = staff_client.post(
         API + "notifications/preview-routing", {"event_type": "news", "recipient": str(member.id)}
