@@ -18,6 +18,7 @@ from castcomm.common.clock import now
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
 from notifications.models import DeliveryAttempt, ProviderAccount, ProviderBreaker
+from notifications.providers.push.fcm import TOKEN_URI
 from notifications.services import account_activity, provider_tests
 from notifications.services.breakers import open_by_hand, permit, record
 from notifications.services.provider_accounts_editing import save_provider_account
@@ -48,6 +49,12 @@ def make_account(organization: Organization | None, name: str = "Our Twilio", **
     account = ProviderAccount(organization=organization, channel="sms", provider="twilio", name=name, **more)
     given = {"account_sid": "AC123", "auth_token": SECRET, "from_number": "+12025550123"}
     return save_provider_account(account=account, credentials=given)
+
+
+@pytest.fixture
+def near(settings: Any) -> None:
+    """In development an organization's server may be on this machine."""
+    settings.DEBUG = True
 
 
 def make_smtp(organization: Organization | None, server: SmtpServer) -> ProviderAccount:
@@ -155,6 +162,11 @@ def test_bad_input_is_told_at_its_field_and_nothing_is_stored(
         ({"host": "mail.example.com", "port": "0"}, "credentials.port"),
         ({"port": "a few"}, "credentials.port"),
         ({"secure": "maybe"}, "credentials.secure"),
+        ({"timeout": "0"}, "credentials.timeout"),
+        ({"timeout": "31"}, "credentials.timeout"),
+        ({"timeout": "-1"}, "credentials.timeout"),
+        ({"timeout": "nan"}, "credentials.timeout"),
+        ({"timeout": "soon"}, "credentials.timeout"),
         ({"from_email": "nobody"}, "credentials.from_email"),
         ({"from_name": "Kim\nBcc: all"}, "credentials.from_name"),
         ({"api_url": "http://127.0.0.1:1"}, "credentials.api_url"),
@@ -213,7 +225,7 @@ def test_a_default_is_not_written_down() -> None:
 
 def test_a_key_of_many_lines_is_taken_and_not_shown_again(desk: Client, organization: Organization) -> None:
     query = "?channel=push&provider=fcm"
-    key = '{"type": "service_account",\n "private_key": "' + SECRET + '"}'
+    key = '{"type": "service_account",\n "private_key": "' + SECRET + f'",\n "token_uri": "{TOKEN_URI}"}}'
     fields = {
         "name": "App",
         "position": "1",
@@ -419,6 +431,7 @@ def test_deleting_takes_the_breaker_along(desk: Client, organization: Organizati
 # --- Tests --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("near")
 def test_a_test_goes_out_and_its_outcome_is_shown(desk: Client, organization: Organization) -> None:
     with smtp_server() as server, structlog.testing.capture_logs() as logs:
         account = make_smtp(organization, server)
@@ -433,6 +446,7 @@ def test_a_test_goes_out_and_its_outcome_is_shown(desk: Client, organization: Or
     assert "Test sent: taken." in text_of(desk, page_of(account, "history"))
 
 
+@pytest.mark.usefixtures("near")
 def test_a_test_that_fails_says_how(desk: Client, organization: Organization) -> None:
     with smtp_server() as server:
         account = make_smtp(organization, server)
@@ -452,6 +466,7 @@ def test_a_test_to_what_is_no_address_goes_nowhere(
         assert server.arrived == []
 
 
+@pytest.mark.usefixtures("near")
 def test_tests_are_few_and_keep_to_the_accounts_limits(
     desk: Client, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:

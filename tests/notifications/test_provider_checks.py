@@ -67,6 +67,14 @@ def test_values_that_do_not_go_together(settings: Any) -> None:
     assert found("E054") == []
 
 
+@pytest.mark.parametrize(("seconds", "wrong"), [(1.0, 0), (30.0, 0), (0.5, 1), (31.0, 1)])
+def test_a_time_out_that_outlasts_a_lease(settings: Any, seconds: float, wrong: int) -> None:
+    settings.SMTP_TIMEOUT = seconds
+    messages = found("E054")
+    assert len(messages) == wrong
+    assert all("SMTP_TIMEOUT" in one.msg and "1 to 30" in str(one.hint) for one in messages)
+
+
 def test_stand_ins_in_production_are_told(settings: Any) -> None:
     settings.DEBUG = settings.PROVIDER_STAND_INS = False
     assert found("W056") == []

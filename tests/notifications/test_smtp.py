@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from notifications.providers.base import EmailMessage
 from notifications.providers.email import smtp as smtp_module
+from notifications.providers.email import smtp_dialogue
 from notifications.providers.email.smtp import SmtpProvider
 from notifications.services.provider_accounts import environment_accounts
 
@@ -51,11 +52,11 @@ class Late:
 def provider(settings: Any) -> Iterator[SmtpProvider]:
     settings.SMTP_TIMEOUT = 1.0
     settings.SMTP_HOST = "127.0.0.1"
-    smtp_module._tls.cache_clear()  # each test has its own idea of whom to trust
+    smtp_dialogue.tls.cache_clear()  # each test has its own idea of whom to trust
     made = Late()
     yield made  # type: ignore[misc]
     made.close()
-    smtp_module._tls.cache_clear()
+    smtp_dialogue.tls.cache_clear()
 
 
 @pytest.fixture

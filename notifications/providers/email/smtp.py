@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import queue
 import select
 import smtplib
 import socket
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from django.conf import settings
-from django.core.mail.utils import DNS_NAME
 
+from castcomm.common.errors import InvalidInput
+from castcomm.common.public_addresses import ForbiddenAddress
 from notifications.providers.base import (
     Account,
     Ambiguous,
@@ -34,11 +35,16 @@ from notifications.providers.base import (
     email_providers,
 )
 from notifications.providers.email.mime import HeaderInjection, build, dot_stuffed
+from notifications.providers.email.smtp_dialogue import Dialogue, Server, tls
 from notifications.vocabulary import SuppressionReason
 
 IDLE_SECONDS = 30.0
 MAILS_PER_CONNECTION = 500
 MOST_CONNECTIONS = 32  # of a process; Postfix takes 50 from one client unless told otherwise
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 1.0, 30.0  # seconds for one step of the dialogue
+_DEFAULT_TIMEOUT = 20.0
+_GOODBYE = 2.0  # seconds that an idle connection gets for its QUIT
+_LONGEST_TEXT = 500  # characters of a server's answer that staff see
 _RCPT = 1  # the place of RCPT's answer among those to MAIL, RCPT and DATA
 # Enhanced status codes of RFC 3463: bad mailbox address, mailbox has moved; RFC 7505: the domain takes no mail.
 _NO_SUCH_MAILBOX = (b"5.1.1", b"5.1.6", b"5.1.10")
@@ -65,20 +71,27 @@ class SmtpProvider(EmailProvider):
             label="TLS from the first byte",
             help="Usual on port 465. Otherwise STARTTLS is used where it is offered.",
         ),
-        Credential(name="timeout", env=("SMTP_TIMEOUT",), default="20", label="Time-out in seconds"),
+        Credential(
+            name="timeout",
+            env=("SMTP_TIMEOUT",),
+            default="20",
+            label="Time-out in seconds",
+            help="For each step with the server, 1 to 30. A whole mail never takes longer than half a lease.",
+        ),
         Credential(name="from_email", required=False, label="Sender's address"),
         Credential(name="from_name", required=False, label="Sender's name"),
     )
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
-        self._server = _Server(
+        self._server = Server(
             host=self.credential("host"),
             port=int(self.credential("port")),
             user=self.credential("user"),
             password=self.credential("password"),
             secure=self.credential("secure") == "true",
-            timeout=float(self.credential("timeout")),
+            timeout=_within_bounds(_seconds(self.credential("timeout"))),
+            is_public=account.organization_id is not None,
         )
         self.concurrency = min(settings.EMAIL_QUEUE_CONCURRENT, MOST_CONNECTIONS)
         self._idle: queue.LifoQueue[_Connection] = queue.LifoQueue()
@@ -87,6 +100,14 @@ class SmtpProvider(EmailProvider):
     def is_configured(cls, values: Mapping[str, str]) -> bool:
         """Only where the environment names a host; there is a default for development."""
         return bool(settings.PROVIDER_ENVIRONMENT.get("SMTP_HOST"))
+
+    @classmethod
+    def check_credentials(cls, values: Mapping[str, str]) -> None:
+        if values.get("timeout"):
+            seconds = _seconds(values["timeout"])
+            if seconds is None or _within_bounds(seconds) != seconds:
+                bounds = f"{SHORTEST_TIMEOUT:.0f} to {LONGEST_TIMEOUT:.0f}"
+                raise InvalidInput(f"Seconds from {bounds}.", attr="timeout")
 
     def send(self, message: EmailMessage) -> str:
         lane = _Lane(self)
@@ -131,13 +152,13 @@ class SmtpProvider(EmailProvider):
         else:
             connection.close()
 
-    def connection(self) -> _Connection:
+    def connection(self, deadline: float) -> _Connection:
         """A connection that the server still holds open; raises NotSent when there is none to be had."""
         while True:
             try:
                 connection = self._idle.get_nowait()
             except queue.Empty:
-                return _Connection(self._server)
+                return _Connection(self._server, deadline)
             if connection.is_fresh():
                 return connection
             connection.close()
@@ -167,11 +188,13 @@ class _Lane:
         self._connection: _Connection | None = None
 
     def send(self, mail: _Mail, following: _Mail | None) -> str:
+        # Before a slice the lease is renewed when less than half of it is left (carrying): so much is sure.
+        deadline = time.monotonic() + settings.DELIVERY_LEASE.total_seconds() / 2
         while True:
-            connection = self._connection or self._provider.connection()
+            connection = self._connection or self._provider.connection(deadline)
             self._connection = None
             try:
-                connection.transact(mail, following)
+                connection.transact(mail, following, deadline)
             except _WentStale:
                 connection.close()
                 continue  # with another one; in the end with a new one, which cannot be stale
@@ -200,30 +223,24 @@ class _WentStale(NotSent):
     """A kept connection turned out to be closed before anything of the mail was sent over it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Server:
-    host: str
-    port: int
-    user: str
-    password: str
-    secure: bool
-    timeout: float
-
-
 class _Connection:
     """A signed-in SMTP session. After an error it is ``usable`` only if the dialogue is in a known state."""
 
-    def __init__(self, server: _Server) -> None:
+    def __init__(self, server: Server, deadline: float) -> None:
         self.usable = True
         self._sent = 0
         self._ahead: _Mail | None = None  # its envelope is with the server, which has not been heard yet
         self._last_used = time.monotonic()
         try:
-            self._smtp = _open(server)
+            self._smtp = _open(server, deadline)
         except smtplib.SMTPAuthenticationError as error:
             raise NotSent(f"Sign-in refused: {error.smtp_code} {_text(error.smtp_error)}") from error
         except smtplib.SMTPResponseException as error:
             raise NotSent(f"{error.smtp_code} {_text(error.smtp_error)}") from error
+        except ForbiddenAddress as error:
+            raise NotSent("No connection: the host is not on the public internet.") from error
+        except UnicodeError as error:
+            raise NotSent("No connection: the host's name cannot be one.") from error
         except _TROUBLE as error:
             raise NotSent(f"No connection: {type(error).__name__}: {error}") from error
         self._pipelining = self._smtp.has_extn("pipelining")
@@ -242,13 +259,14 @@ class _Connection:
     def is_ahead(self) -> bool:
         return self._ahead is not None
 
-    def transact(self, mail: _Mail, following: _Mail | None) -> None:
+    def transact(self, mail: _Mail, following: _Mail | None, deadline: float) -> None:
         """One mail; raises NotSent, RefusedForGood or Ambiguous.
 
         Where the server takes commands in groups the envelope of ``following`` leaves right behind the content (RFC
         2920, 3.1), so that each mail waits for the server once. ``following`` is then the next mail to be sent here.
         """
         self.usable = False
+        self._smtp.deadline = deadline
         try:
             self._open_content(mail)
             # Nobody accepts a mail whose final dot never left.
@@ -337,22 +355,19 @@ class _Connection:
         raise NotSent(f"Unexpected answer before the content: {code} {_text(answer)}")
 
     def close(self) -> None:
+        if self.usable:  # or else what is left of the mail's time has to do
+            self._smtp.deadline = time.monotonic() + _GOODBYE
         with contextlib.suppress(*_TROUBLE):
             self._smtp.quit()
         self._smtp.close()
 
 
-def _open(server: _Server) -> smtplib.SMTP:
-    where = (server.host, server.port, str(DNS_NAME))
-    smtp: smtplib.SMTP
-    if server.secure:
-        smtp = smtplib.SMTP_SSL(*where, timeout=server.timeout, context=_tls())
-    else:
-        smtp = smtplib.SMTP(*where, timeout=server.timeout)
+def _open(server: Server, deadline: float) -> Dialogue:
+    smtp = Dialogue(server, deadline)
     try:
         smtp.ehlo_or_helo_if_needed()
         if not server.secure and smtp.has_extn("starttls"):
-            smtp.starttls(context=_tls())
+            smtp.starttls(context=tls())
             smtp.ehlo()
         elif server.password and not server.secure:
             raise NotSent("The server offers no TLS; the password is not sent in the clear.")
@@ -364,12 +379,6 @@ def _open(server: _Server) -> smtplib.SMTP:
         smtp.close()
         raise
     return smtp
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Made once: reading the certificates takes longer than sending thirty mails."""
-    return ssl.create_default_context()
 
 
 def _has_something_to_read(sock: socket.socket | None) -> bool:
@@ -400,4 +409,16 @@ def _raise_for(code: int, answer: bytes, *, about_recipient: bool = False) -> No
 
 
 def _text(answer: bytes | str) -> str:
-    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+    return (answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer)[:_LONGEST_TEXT]
+
+
+def _seconds(given: str) -> float | None:
+    try:
+        seconds = float(given)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
+
+
+def _within_bounds(seconds: float | None) -> float:
+    return min(max(_DEFAULT_TIMEOUT if seconds is None else seconds, SHORTEST_TIMEOUT), LONGEST_TIMEOUT)
