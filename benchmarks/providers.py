@@ -38,7 +38,8 @@ def stand_ins(environment: dict[str, str], log: Path) -> Iterator[RemoteStandIn]
     """All providers, in a process of their own."""
     port = free_port()
     command = [PYTHON, "manage.py", "stand_ins", "--port", str(port)]
-    with child(command, environment, log=log):
+    # They run in development only; everything else of a benchmark runs as in production.
+    with child(command, {**environment, "DEBUG": "true"}, log=log):
         made = RemoteStandIn(f"http://127.0.0.1:{port}")
         ends = time.monotonic() + 15
         while True:
