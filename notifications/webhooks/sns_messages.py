@@ -3,7 +3,8 @@
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 
 A signature proves that Amazon sent it, not that it is meant for us: anybody can make a topic. Therefore a message
-counts only for topics that the account lists. The signing certificate comes from Amazon's own hosts alone.
+counts only for topics that the account lists. The signing certificate comes from Amazon's own host alone, in the
+region of the topic: a host that is not there would look like Amazon being away.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ MAX_BYTES = 64 * 1024
 TIMEOUT = 5.0  # seconds
 HASHES: dict[str, hashes.HashAlgorithm] = {"1": hashes.SHA1(), "2": hashes.SHA256()}  # noqa: S303 - Amazon's default
 _HOST = re.compile(r"sns\.[a-z0-9-]{2,30}\.amazonaws\.com(?:\.cn)?")
+_REGION = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]{2,30}):")
 _CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9a-f]{16,64}\.pem")
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -86,7 +88,9 @@ class SnsMessages:
             signature = base64.b64decode(str(message.get("Signature") or ""), validate=True)
         except (binascii.Error, ValueError) as error:
             raise WebhookRefused(401, "unreadable signature") from error
-        key = self._certificate(str(message.get("SigningCertURL") or "")).public_key()
+        url = str(message.get("SigningCertURL") or "")
+        check_region(url, str(message.get("TopicArn") or ""))
+        key = self._certificate(url).public_key()
         if not isinstance(key, RSAPublicKey):
             raise WebhookRefused(401, "the certificate has no RSA key")
         try:
@@ -152,6 +156,14 @@ def check_host(url: str) -> None:
         fits = False
     if not fits:
         raise WebhookRefused(401, "an address that is not Amazon's")
+
+
+def check_region(url: str, topic: str) -> None:
+    """Raise WebhookRefused (401) unless the address is Amazon SNS's own in the topic's region."""
+    check_host(url)
+    region = _REGION.match(topic)
+    if region is None or urlsplit(url).netloc.split(".")[1] != region[1]:
+        raise WebhookRefused(401, "an address in another region than the topic's")
 
 
 def string_to_sign(message: Mapping[str, Any]) -> bytes:

@@ -47,6 +47,9 @@ def test_both_versions_of_the_signature(posted: Any, version: str, amazon: Any) 
         "https://sns.eu-central-1.amazonaws.com@example.com/SimpleNotificationService-" + "0a" * 16 + ".pem",
         "https://bucket.s3.amazonaws.com/SimpleNotificationService-" + "0a" * 16 + ".pem",
         "https://sns.eu-central-1.amazonaws.com:8443/SimpleNotificationService-" + "0a" * 16 + ".pem",
+        # Amazon's in form, but not where the topic is: no such region, and another one.
+        "https://sns.nowhere-1.amazonaws.com/SimpleNotificationService-" + "0a" * 16 + ".pem",
+        "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-" + "0a" * 16 + ".pem",
         "https://sns.eu-central-1.amazonaws.com/other.pem",
         "https://[::1/x.pem",
         "",
