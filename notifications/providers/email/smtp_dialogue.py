@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.mail.utils import DNS_NAME
 
+from castcomm.common import look_ups
 from castcomm.common.public_addresses import public_addresses
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Dialogue(smtplib.SMTP):
 
     def _connected(self, host: str, port: int) -> socket.socket:
         trouble: OSError | None = None
-        for family, place in _places(host, port, is_public=self._server.is_public):
+        for family, place in self._places(host, port):
             made = socket.socket(family, socket.SOCK_STREAM)
             try:
                 made.settimeout(self._patience())
@@ -70,6 +71,12 @@ class Dialogue(smtplib.SMTP):
             else:
                 return made
         raise trouble or OSError(f"{host} has no address.")
+
+    def _places(self, host: str, port: int) -> list[tuple[int, Any]]:
+        seconds = min(self._patience(), look_ups.SECONDS)
+        if self._server.is_public:
+            return list(public_addresses(host, port, allow_loopback=settings.DEBUG, seconds=seconds))
+        return [(family, place) for family, _, _, _, place in look_ups.look_up(host, port, seconds=seconds)]
 
     def send(self, s: ReadableBuffer | str) -> None:
         whole = s.encode(self.command_encoding) if isinstance(s, str) else memoryview(s)
@@ -120,13 +127,6 @@ class _Heard(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         return self._dialogue.hear(buffer)
-
-
-def _places(host: str, port: int, *, is_public: bool) -> list[tuple[socket.AddressFamily, Any]]:
-    if is_public:
-        return list(public_addresses(host, port, allow_loopback=settings.DEBUG))
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, place) for family, _, _, _, place in found]
 
 
 @functools.cache
