@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from typing import Any, cast
 
@@ -48,6 +49,33 @@ def chat(request: HttpRequest, thread_id: uuid.UUID | None = None) -> HttpRespon
 def preferences(request: HttpRequest) -> HttpResponse:
     """What the person wants to hear, where and when."""
     return _page(request, "pages/preferences.html")
+
+
+@require_safe
+@ensure_csrf_cookie
+@login_required
+def devices(request: HttpRequest) -> HttpResponse:
+    """The browsers and apps that push reaches."""
+    return _page(request, "pages/devices.html")
+
+
+@require_safe
+def service_worker(request: HttpRequest) -> HttpResponse:
+    """The worker that shows pushes. A worker's scope is the folder of its address, so it lies at the root.
+
+    It loads nothing and talks to this origin alone.
+    """
+    response = HttpResponse(_worker(), content_type="text/javascript; charset=utf-8")
+    response["Service-Worker-Allowed"] = "/"
+    response["Cache-Control"] = "no-cache"
+    response["Content-Security-Policy"] = "default-src 'none'; connect-src 'self'"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@functools.cache
+def _worker() -> bytes:
+    return (settings.BASE_DIR / "static/castcomm/service-worker.js").read_bytes()
 
 
 @require_POST

@@ -142,6 +142,7 @@ ROWS: dict[str, RowMaker] = {
     "notifications.notification_id": lambda foreign: foreign.notification_id,
     "templates.template_id": lambda foreign: str(foreign.template.id),
     "suppressions.suppression_id": lambda foreign: str(foreign.suppression.id),
+    "push.notification_id": lambda foreign: foreign.notification_id,
     "push.subscription_id": lambda foreign: str(foreign.push_subscription.id),
     "webhook-endpoints.endpoint_id": lambda foreign: str(foreign.webhook_endpoint.id),
     "webhook-endpoints.delivery_id": lambda foreign: str(foreign.webhook_delivery.id),
@@ -151,6 +152,7 @@ ROWS: dict[str, RowMaker] = {
 
 # Where a view reads the body before it looks for the row: a body it accepts, by method and address.
 BODIES: dict[tuple[str, str], Callable[[Foreign], Any]] = {
+    ("PATCH", "push/subscriptions/{subscription_id}"): lambda _: {"device_name": "Mine"},
     ("PATCH", "messages/{message_id}"): lambda foreign: {"content": "x"},
     ("POST", "threads/{thread_id}/messages"): lambda foreign: {"content": "x", "client_id": "c1"},
     ("POST", "threads/{thread_id}/participants"): lambda foreign: {"participants": ["owner@example.com"]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -27,6 +29,12 @@ class PushSubscriptionRequest(StrictSerializer):
     expirationTime = serializers.FloatField(required=False, allow_null=True)
     token = serializers.CharField(max_length=push_subscriptions.MAX_TOKEN, required=False)
     device_name = serializers.CharField(max_length=100, required=False, allow_blank=True)
+
+
+class DeviceName(StrictSerializer):
+    """What the person calls the device; empty for what it says of itself."""
+
+    device_name = serializers.CharField(max_length=100, allow_blank=True)
 
 
 class VapidPublicKeyView(TenantAPIView):
@@ -71,7 +79,7 @@ class PushSubscriptionsView(TenantAPIView):
             kind=given["kind"],
             endpoint=given["endpoint"] if is_web else given["token"],
             keys=given["keys"] if is_web else None,
-            device_name=given.get("device_name", ""),
+            device_name=given.get("device_name"),
             user_agent=request.headers.get("User-Agent", ""),
         )
         return Response(row, status=status.HTTP_201_CREATED)
@@ -81,6 +89,18 @@ class PushSubscriptionView(TenantAPIView):
     """One device."""
 
     permission_classes = [IsMember]
+
+    @extend_schema(request=DeviceName, responses=OpenApiResponse(description="The device."))
+    def patch(self, request: Request, subscription_id: str) -> Response:
+        asked = DeviceName(data=request.data)
+        asked.is_valid(raise_exception=True)
+        row = push_subscriptions.rename(
+            organization=self.organization,
+            user=person(self),
+            subscription_id=subscription_id,
+            device_name=asked.validated_data["device_name"],
+        )
+        return Response(row)
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: Request, subscription_id: str) -> Response:
@@ -102,3 +122,21 @@ class PushTestView(TenantAPIView):
     def post(self, request: Request) -> Response:
         sent = push_test.send_test_push(organization=self.organization, user=person(self))
         return Response({"notification_id": str(sent.notifications[0].id)}, status=status.HTTP_202_ACCEPTED)
+
+
+class PushTestOutcomeView(TenantAPIView):
+    """What came of a test."""
+
+    permission_classes = [IsMember]
+
+    @extend_schema(
+        responses=OpenApiResponse(
+            description="status and detail of the delivery; devices: id, outcome (sent, not_sent, unknown, permanent), "
+            "detail. They are known for ten minutes."
+        )
+    )
+    def get(self, request: Request, notification_id: uuid.UUID) -> Response:
+        told = push_test.outcome_of(
+            organization=self.organization, user=person(self), notification_id=notification_id
+        )
+        return Response(told)

@@ -47,6 +47,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     route("push/vapid-public-key", push_views.VapidPublicKeyView.as_view(), name="vapid-public-key"),
     route("push/test", push_views.PushTestView.as_view(), name="push-test"),
+    route(
+        "push/test/<uuid:notification_id>",
+        push_views.PushTestOutcomeView.as_view(),
+        name="push-test-outcome",
+    ),
     route("push/subscriptions", push_views.PushSubscriptionsView.as_view(), name="push-subscriptions"),
     route(
         "push/subscriptions/<uuid:subscription_id>",

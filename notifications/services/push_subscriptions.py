@@ -39,10 +39,12 @@ def subscribe(
     endpoint: str,
     keys: Mapping[str, str] | None = None,
     kind: str = PushKind.WEB,
-    device_name: str = "",
+    device_name: str | None = "",
     user_agent: str = "",
 ) -> dict[str, Any]:
     """Keep a device; the same one again renews its keys and counts as use. Raises InvalidInput.
+
+    ``device_name`` None leaves the name that it has.
 
     A browser's ``endpoint`` is https at a known push service, and ``keys`` are ``p256dh`` (65 bytes) and ``auth`` (16
     bytes), base64url without padding (RFC 8291). An app's ``endpoint`` is its Firebase token. A device belongs to who
@@ -72,7 +74,7 @@ def subscribe(
                 "endpoint": endpoint,
                 "p256dh": given.get("p256dh", ""),
                 "auth": given.get("auth", ""),
-                "device_name": device_name,
+                **({} if device_name is None else {"device_name": device_name}),
                 "user_agent": user_agent[:400],
                 "last_used_at": current_time(),
             },
@@ -97,6 +99,19 @@ def _check_keys(keys: Mapping[str, str]) -> None:
         receiver_of(keys.get("p256dh", ""), keys.get("auth", ""))
     except BadReceiver as error:
         raise InvalidInput(error.message, attr=f"keys.{error.field}") from error
+
+
+def rename(
+    *, organization: Organization, user: User, subscription_id: str, device_name: str
+) -> dict[str, Any]:
+    """Give a device of this person another name; raises NotFound."""
+    mine = PushSubscription.objects.for_organization(organization).filter(user=user)
+    row = mine.filter(id=parse_id(subscription_id)).first()
+    if row is None:
+        raise NotFound("There is no such device.")
+    row.device_name = device_name
+    row.save(update_fields=["device_name"])
+    return _json(row)
 
 
 def unsubscribe(*, organization: Organization, user: User, subscription_id: str) -> None:

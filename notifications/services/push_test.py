@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 from django.core.cache import cache
 
 from accounts.models import Organization, User
-from castcomm.common.errors import Conflict, RateLimited
-from notifications.models import PushSubscription
+from castcomm.common.errors import Conflict, NotFound, RateLimited
+from notifications.models import Delivery, PushSubscription
+from notifications.services import push_outcomes
 from notifications.services.sending import SendResult, send_notification
 from notifications.vocabulary import Channel
 
@@ -27,11 +31,31 @@ def send_test_push(*, organization: Organization, user: User) -> SendResult:
         organization=organization,
         recipients=[user],
         content={"title": f"A test from {organization.name}", "body": "Push works on this device."},
+        data={"push": {"topic": push_outcomes.TEST_TOPIC}},
         channels=[Channel.PUSH],
         priority="urgent",
         critical=True,
         source="test",
     )
+
+
+def outcome_of(*, organization: Organization, user: User, notification_id: uuid.UUID) -> dict[str, Any]:
+    """What came of a push to this person, and what each device said; raises NotFound."""
+    mine = Delivery.objects.filter(
+        organization=organization,
+        notification_id=notification_id,
+        notification__user=user,
+        channel=Channel.PUSH,
+    )
+    row = mine.first()
+    if row is None:
+        raise NotFound("There is no such push of yours.")
+    return {
+        "status": row.status,
+        "detail": row.error,
+        "settled": row.settled_at is not None,
+        "devices": push_outcomes.kept(row.id),
+    }
 
 
 def _count(user: User) -> None:

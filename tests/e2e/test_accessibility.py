@@ -25,6 +25,7 @@ SIGNED_IN = (
     "/chat/",
     "/chat/{thread}/",
     "/preferences/",
+    "/devices/",
     "/accounts/email/",
     "/accounts/password/change/",
     "/accounts/2fa/",

@@ -8,6 +8,7 @@ to a push service stay open.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from notifications.providers.push.encryption import LARGEST_TEXT, BadReceiver, e
 from notifications.providers.push.endpoints import refusal_of
 from notifications.providers.push.services import PushServices
 from notifications.providers.push.vapid import BadVapidKeys, VapidKeys, authorization, read_keys
+from notifications.services import push_click_tokens
 
 GONE = frozenset({404, 410})  # RFC 8030, 7.3
 ABOUT_THE_DEVICE = frozenset({401, 403, 429})  # none of these says that the push service is unwell
@@ -95,6 +97,8 @@ class WebPush(PushProvider):
             fields["actions"] = [dict(one) for one in message.actions]
         if message.topic:
             fields["topic"] = message.topic
+        # With this the service worker tells that it was clicked, signed in or not.
+        fields["click"] = push_click_tokens.make(uuid.UUID(message.delivery_id))
         return fitting(message, LARGEST_TEXT, fields)
 
     def push(self, message: PushMessage, content: bytes, target: PushTarget) -> str:

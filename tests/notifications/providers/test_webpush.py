@@ -17,6 +17,7 @@ from notifications.providers.base import PushMessage, PushTarget
 from notifications.providers.push import services, webpush
 from notifications.providers.push.encryption import LARGEST_TEXT
 from notifications.providers.push.vapid import make_keys
+from notifications.services import push_click_tokens
 from notifications.stand_ins import Device, StandIn, stand_in
 from notifications.vocabulary import Outcome
 
@@ -63,6 +64,7 @@ def test_a_browser_reads_what_was_pushed(server: StandIn, provider: Any) -> None
     assert (result.outcome, result.detail) == (Outcome.SENT, "")
     assert result.taken == (device.name,)
     [taken] = server.accepted("webpush")
+    assert str(push_click_tokens.read(taken.body.pop("click"))) == ID
     assert taken.body == {
         "delivery_id": ID,
         "title": "Title",
