@@ -35,3 +35,18 @@ class DeliveryMoved(DomainEvent):
     """Receipts have moved these deliveries. Published in the transaction that moved them, many at once."""
 
     moves: tuple[Move, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboxActed(DomainEvent):
+    """A person attended to rows of their inbox. Published in the transaction of the act, if it changed something.
+
+    ``act`` is read, archive, snooze, action or action_undone; ``action_key`` names the button of the last two.
+    """
+
+    organization_id: uuid.UUID
+    user_id: uuid.UUID
+    act: str
+    notification_ids: tuple[uuid.UUID, ...]
+    action_key: str
+    occurred_at: dt.datetime

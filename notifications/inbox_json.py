@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from notifications.vocabulary import Priority
@@ -27,6 +27,9 @@ def inbox_json(
     archived_at: dt.datetime | None = None,
     snoozed_until: dt.datetime | None = None,
     expires_at: dt.datetime | None = None,
+    tags: Sequence[str] | None = (),
+    actions: Sequence[Mapping[str, str]] | None = None,
+    actions_done: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """JSON-ready values; times are ISO 8601 in UTC."""
     return {
@@ -45,6 +48,18 @@ def inbox_json(
         "archived_at": _time(archived_at),
         "snoozed_until": _time(snoozed_until),
         "expires_at": _time(expires_at),
+        "tags": list(tags or ()),
+        "actions": [_action(one, actions_done or {}) for one in actions or ()],
+    }
+
+
+def _action(action: Mapping[str, str], done: Mapping[str, str]) -> dict[str, str | None]:
+    return {
+        "key": action["key"],
+        "label": action["label"],
+        "url": action.get("url", ""),
+        "style": action.get("style", "secondary"),
+        "done_at": done.get(action["key"]),
     }
 
 

@@ -140,6 +140,7 @@ ROWS: dict[str, RowMaker] = {
     "threads.change": lambda foreign: "archive",
     "messages.message_id": lambda foreign: str(foreign.message.id),
     "notifications.notification_id": lambda foreign: foreign.notification_id,
+    "notifications.key": lambda foreign: "open",
     "templates.template_id": lambda foreign: str(foreign.template.id),
     "suppressions.suppression_id": lambda foreign: str(foreign.suppression.id),
     "push.notification_id": lambda foreign: foreign.notification_id,

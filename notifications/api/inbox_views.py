@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,9 +15,10 @@ from castcomm.common.api.pagination import CursorPagination
 from castcomm.common.clock import now
 from castcomm.common.errors import InvalidInput, NotPermitted
 from notifications import selectors
-from notifications.api import serializers
+from notifications.api import inbox_serializers, serializers
 from notifications.models import Notification
 from notifications.services import inbox
+from notifications.services.inbox_actions import mark_action
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -48,20 +49,21 @@ def _changes(organization_id: uuid.UUID, user_id: uuid.UUID, given: str) -> dict
 
 
 def _filtered(rows: QuerySet[Notification], request: Request) -> QuerySet[Notification]:
-    for name in ("read", "seen", "archived"):
+    """Rows of the inbox unless the archive is asked for, and not those put aside unless they are asked for."""
+    for name in ("read", "seen"):
         flag = _flag(request, name)
         if flag is not None:
             rows = rows.filter(**{f"{name}_at__isnull": not flag})
-    if _flag(request, "archived") is None:
-        rows = rows.filter(archived_at=None)
+    archived = bool(_flag(request, "archived"))
     snoozed = _flag(request, "snoozed")
-    if snoozed is True:
-        rows = rows.filter(snoozed_until__gt=now())
-    elif snoozed is None or snoozed is False:
-        rows = rows.exclude(snoozed_until__gt=now())
-    if category := request.query_params.get("category"):
-        rows = rows.filter(event_type__category__key=category)
-    return rows
+    if snoozed is None and not archived:
+        snoozed = False
+    return _narrowed(selectors.in_place(rows, archived=archived, snoozed=snoozed, now=now()), request)
+
+
+def _narrowed(rows: QuerySet[Notification], request: Request) -> QuerySet[Notification]:
+    asked = request.query_params
+    return selectors.narrowed(rows, category=asked.get("category", ""), tag=asked.get("tag", ""))
 
 
 def _flag(request: Request, name: str) -> bool | None:
@@ -78,12 +80,10 @@ class UnreadView(TenantAPIView):
 
     permission_classes = [IsMember]
 
-    @extend_schema(responses=serializers.InboxRow(many=True))
+    @extend_schema(responses=inbox_serializers.InboxItem(many=True))
     def get(self, request: Request) -> Response:
-        rows = selectors.inbox_rows(self.organization.id, person(self).id).filter(
-            read_at=None, archived_at=None
-        )
-        return _page(self, request, rows)
+        rows = selectors.inbox_rows(self.organization.id, person(self).id).filter(read_at=None)
+        return _page(self, request, selectors.in_place(rows, archived=False, snoozed=False, now=now()))
 
 
 class HistoryView(TenantAPIView):
@@ -91,34 +91,39 @@ class HistoryView(TenantAPIView):
 
     permission_classes = [IsMember]
 
-    @extend_schema(responses=serializers.InboxRow(many=True))
+    @extend_schema(responses=inbox_serializers.InboxItem(many=True))
     def get(self, request: Request) -> Response:
         return _page(self, request, selectors.inbox_rows(self.organization.id, person(self).id))
 
 
 def _page(view: TenantAPIView, request: Request, rows: QuerySet[Notification]) -> Response:
     pages = CursorPagination()
-    page = pages.paginate_queryset(rows, request, view=view) or []
+    page = pages.paginate_queryset(_narrowed(rows, request), request, view=view) or []
     return pages.get_paginated_response([selectors.row_json(row) for row in page])
 
 
 class CountView(TenantAPIView):
-    """How many are unread and unseen."""
+    """How many are unread and unseen; ``?by=category,tag`` tells it for each of them too."""
 
     permission_classes = [IsMember]
 
-    @extend_schema(responses=serializers.Counts)
+    @extend_schema(parameters=[OpenApiParameter("by", str)], responses=inbox_serializers.InboxCounts)
     def get(self, request: Request) -> Response:
-        return Response(selectors.inbox_counts(self.organization.id, person(self).id))
+        mine = (self.organization.id, person(self).id)
+        by = [name for name in request.query_params.get("by", "").split(",") if name]
+        if any(name not in selectors.COUNTED_BY for name in by):
+            raise InvalidInput(f"Any of {', '.join(selectors.COUNTED_BY)}.", attr="by")
+        counts = selectors.inbox_counts(*mine)
+        return Response(counts | {f"by_{name}": selectors.inbox_counts_by(*mine, name) for name in by})
 
 
 class ActView(TenantAPIView):
-    """One act on one row: read, unread, seen, archive, unarchive."""
+    """One act on one row: read, unread, seen, archive, unarchive, unsnooze."""
 
     permission_classes = [IsMember]
     act = "read"
 
-    @extend_schema(request=None, responses=serializers.InboxRow)
+    @extend_schema(request=None, responses=inbox_serializers.InboxItem)
     def post(self, request: Request, notification_id: str) -> Response:
         row = inbox.mark_one(
             organization=self.organization,
@@ -142,3 +147,55 @@ class MarkView(TenantAPIView):
         ids = None if asked.validated_data["all"] else asked.validated_data["ids"]
         changed = inbox.mark_many(organization=self.organization, user=person(self), act=self.act, ids=ids)
         return Response({"changed": changed})
+
+
+class MarkAnyView(TenantAPIView):
+    """Any act on many rows: by their ids, or all of a category or with a tag."""
+
+    permission_classes = [IsMember]
+
+    @extend_schema(request=inbox_serializers.ActRequest, responses=serializers.Marked)
+    def post(self, request: Request) -> Response:
+        asked = inbox_serializers.ActRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = dict(asked.validated_data)
+        if given.pop("all"):
+            given["ids"] = None
+        changed = inbox.mark_many(organization=self.organization, user=person(self), **given)
+        return Response({"changed": changed})
+
+
+class SnoozeView(TenantAPIView):
+    """Put one row aside until a moment."""
+
+    permission_classes = [IsMember]
+
+    @extend_schema(request=inbox_serializers.SnoozeRequest, responses=inbox_serializers.InboxItem)
+    def post(self, request: Request, notification_id: str) -> Response:
+        asked = inbox_serializers.SnoozeRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        row = inbox.snooze_one(
+            organization=self.organization,
+            user=person(self),
+            notification_id=uuid.UUID(notification_id),
+            **asked.validated_data,
+        )
+        return Response(row)
+
+
+class ActionView(TenantAPIView):
+    """Note that a button of a row was used, or take that back."""
+
+    permission_classes = [IsMember]
+    done = True
+
+    @extend_schema(request=None, responses=inbox_serializers.InboxItem)
+    def post(self, request: Request, notification_id: str, key: str) -> Response:
+        row = mark_action(
+            organization=self.organization,
+            user=person(self),
+            notification_id=uuid.UUID(notification_id),
+            key=key,
+            done=self.done,
+        )
+        return Response(row)

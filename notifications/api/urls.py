@@ -8,6 +8,7 @@ from castcomm.common.api.routing import route
 from notifications.api import (
     catalog_views,
     email_views,
+    inbox_urls,
     inbox_views,
     preference_views,
     push_views,
@@ -78,5 +79,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(f"{TEMPLATE}/publish", catalog_views.TemplatePublishView.as_view(), name="template-publish"),
     route(f"{TEMPLATE}/preview", catalog_views.TemplatePreviewView.as_view(), name="template-preview"),
     route(f"{TEMPLATE}/test-send", catalog_views.TemplateTestSendView.as_view(), name="template-test-send"),
+    *inbox_urls.urlpatterns,
     *webhook_urls.urlpatterns,
 ]
