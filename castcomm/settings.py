@@ -410,6 +410,12 @@ WEBPUSH_ALLOWED_HOSTS: list[str] = env.list(
 )
 WEBPUSH_ALLOW_LOOPBACK = env.bool("WEBPUSH_ALLOW_LOOPBACK", default=DEBUG)
 PUSH_UNUSED_DAYS = env.int("PUSH_UNUSED_DAYS", default=90)
+# How long things are kept by organizations without a policy of their own, in days; 0 is for ever.
+RETENTION_ARCHIVE_READ_DAYS = env.int("RETENTION_ARCHIVE_READ_DAYS", default=30)
+RETENTION_ARCHIVE_UNREAD_DAYS = env.int("RETENTION_ARCHIVE_UNREAD_DAYS", default=180)
+RETENTION_KEEP_ARCHIVED_DAYS = env.int("RETENTION_KEEP_ARCHIVED_DAYS", default=365)
+RETENTION_KEEP_NOTIFICATIONS_DAYS = env.int("RETENTION_KEEP_NOTIFICATIONS_DAYS", default=730)
+RETENTION_KEEP_EVENTS_DAYS = env.int("RETENTION_KEEP_EVENTS_DAYS", default=180)
 # Countries (ISO 3166-1, two letters) that SMS may go to; empty means all.
 SMS_ALLOWED_REGIONS: list[str] = [
     code.strip().upper() for code in env.list("SMS_ALLOWED_REGIONS", default=[]) if code.strip()

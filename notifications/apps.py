@@ -105,3 +105,31 @@ class NotificationsConfig(AppConfig):
             queue="maintenance",
             description="Deletes answers kept for Idempotency-Key after a day.",
         )
+        register_schedule(
+            "Inbox: unsnooze",
+            task="notifications.tasks.unsnooze",
+            every=20,
+            queue="normal",
+            description="Brings back what people put aside until now.",
+        )
+        register_schedule(
+            "Inbox: expire",
+            task="notifications.tasks.expire",
+            every=300,
+            queue="maintenance",
+            description="Puts what has expired out of the inboxes, and gives up what waits of it.",
+        )
+        register_schedule(
+            "Inbox: archive",
+            task="notifications.tasks.archive",
+            at="02:00",
+            queue="maintenance",
+            description="Archives what was read, or left unread, for as long as the retention policy says.",
+        )
+        register_schedule(
+            "Retention: delete",
+            task="notifications.tasks.prune",
+            at="03:00",
+            queue="maintenance",
+            description="Deletes what is older than the retention policy says.",
+        )

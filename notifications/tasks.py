@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from celery import shared_task
 
-from castcomm.common.api.idempotency import forget_old_requests
 from notifications.services import (
     attending,
     dispatch,
     doorbell,
     fanout,
-    push_subscriptions,
+    inbox_lifecycle,
+    retention,
     webhook_dispatch,
-    webhook_outbox,
 )
+from notifications.services.lifecycle import run_job
+
+SHORT = dt.timedelta(minutes=1)
+LONG = dt.timedelta(minutes=30)
 
 
 @shared_task(name="notifications.tasks.drain")
@@ -36,15 +41,15 @@ def sweep() -> int:
 
 
 @shared_task(name="notifications.tasks.forget_idempotent_requests")
-def forget_idempotent_requests() -> int:
+def forget_idempotent_requests() -> int | None:
     """Delete answers kept for ``Idempotency-Key`` that are older than a day."""
-    return forget_old_requests()
+    return run_job("idempotency keys", retention.forget_idempotent, lease=LONG)
 
 
 @shared_task(name="notifications.tasks.forget_unused_devices")
-def forget_unused_devices() -> int:
+def forget_unused_devices() -> int | None:
     """Remove devices that neither took a push nor reported for a long time."""
-    return push_subscriptions.forget_unused()
+    return run_job("devices", retention.forget_devices, lease=LONG)
 
 
 @shared_task(name="notifications.tasks.drain_webhooks")
@@ -60,6 +65,30 @@ def sweep_webhooks() -> bool:
 
 
 @shared_task(name="notifications.tasks.prune_webhooks")
-def prune_webhooks() -> int:
+def prune_webhooks() -> int | None:
     """Delete outgoing webhooks that are older than 30 days."""
-    return webhook_outbox.prune()
+    return run_job("webhooks", retention.prune_webhooks, lease=LONG)
+
+
+@shared_task(name="notifications.tasks.unsnooze")
+def unsnooze() -> int | None:
+    """Bring back what was put aside until now."""
+    return run_job("unsnooze", inbox_lifecycle.unsnooze, lease=SHORT)
+
+
+@shared_task(name="notifications.tasks.expire")
+def expire() -> int | None:
+    """Put what has expired out of the inboxes, and give up what waits of it."""
+    return run_job("expire", inbox_lifecycle.expire, lease=LONG)
+
+
+@shared_task(name="notifications.tasks.archive")
+def archive() -> int | None:
+    """Put into the archive what is old."""
+    return run_job("archive", inbox_lifecycle.archive, lease=LONG)
+
+
+@shared_task(name="notifications.tasks.prune")
+def prune() -> int | None:
+    """Delete what is older than its organization wants to keep it."""
+    return run_job("retention", retention.prune, lease=LONG)

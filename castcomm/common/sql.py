@@ -48,7 +48,9 @@ def run(
     return rows
 
 
-def count(statement: str, params: Sequence[Any] = (), *, using: str = DEFAULT_DB_ALIAS) -> int:
+def count(
+    statement: str, params: Sequence[Any] | Mapping[str, Any] = (), *, using: str = DEFAULT_DB_ALIAS
+) -> int:
     """Run a data-changing statement and return how many rows it touched."""
     return max(_executed(connections[using], statement, params, True).rowcount, 0)
 

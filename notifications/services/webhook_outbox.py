@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from castcomm.common import sql
 from castcomm.common.clock import now as current_time
@@ -209,16 +209,24 @@ def make_due(rows: QuerySet[Any]) -> int:
     )
 
 
-def prune(*, batch: int = PRUNE_BATCH) -> int:
-    """Delete messages older than ``RETENTION`` with all that was done about them, ``batch`` per transaction."""
+def prune(*, batch: int = PRUNE_BATCH, stop: Callable[[], bool] = lambda: False) -> int:
+    """Delete messages older than ``RETENTION`` with all that was done about them, ``batch`` per transaction.
+
+    What an endpoint is still to be told stays. ``stop`` is asked before each batch.
+    """
     before, deleted = current_time() - RETENTION, 0
-    while True:
-        old = WebhookMessage.objects.filter(created_at__lt=before).order_by("created_at")
-        ids = list(old.values_list("id", flat=True)[:batch])
-        if not ids:
-            return deleted
-        _delete(ids)
-        deleted += len(ids)
+    waiting = WebhookDelivery.objects.filter(message=OuterRef("id"), status=WebhookStatus.PENDING)
+    old = WebhookMessage.objects.filter(~Exists(waiting), created_at__lt=before).order_by("created_at")
+    while not stop():
+        with transaction.atomic():
+            ids = list(old.select_for_update(skip_locked=True).values_list("id", flat=True)[:batch])
+            held = WebhookDelivery.objects.filter(message_id__in=ids).order_by("id").select_for_update()
+            replayed = {one.message_id for one in held if one.status == WebhookStatus.PENDING}
+            _delete([id_ for id_ in ids if id_ not in replayed])
+        deleted += len(ids) - len(replayed)
+        if len(ids) < batch:
+            break
+    return deleted
 
 
 def _delete(message_ids: Sequence[uuid.UUID]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import Q
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,6 +28,7 @@ from castcomm.common.ids import new_id
 from castcomm.common.models import IdempotentRequest
 
 LIFETIME = dt.timedelta(hours=24)
+FORGET_BATCH = 1_000
 LOCK = dt.timedelta(seconds=60)
 MAX_KEY_LENGTH = 255
 
@@ -71,9 +73,21 @@ def run_once(
     return response
 
 
-def forget_old_requests() -> int:
-    """Delete the records that are older than 24 hours; returns how many."""
-    deleted, _ = IdempotentRequest.objects.filter(created_at__lt=now() - LIFETIME).delete()
+def forget_old_requests(*, batch: int = FORGET_BATCH, stop: Callable[[], bool] = lambda: False) -> int:
+    """Delete the records that are older than 24 hours, ``batch`` at a time; returns how many.
+
+    One that is still running stays. ``stop`` is asked before each batch.
+    """
+    moment, deleted = now(), 0
+    old = IdempotentRequest.objects.filter(created_at__lt=moment - LIFETIME)
+    over = old.filter(Q(status_code__isnull=False) | Q(locked_until__lt=moment)).order_by("created_at")
+    while not stop():
+        with transaction.atomic():
+            found = over.select_for_update(skip_locked=True).values_list("id", flat=True)
+            count, _ = IdempotentRequest.objects.filter(id__in=list(found[:batch])).delete()
+        deleted += count
+        if count < batch:
+            break
     return deleted
 
 
