@@ -132,7 +132,7 @@ class PushTestOutcomeView(TenantAPIView):
     @extend_schema(
         responses=OpenApiResponse(
             description="status and detail of the delivery; devices: id, outcome (sent, not_sent, unknown, permanent), "
-            "detail. They are known for ten minutes."
+            "detail, gone. They are known for ten minutes."
         )
     )
     def get(self, request: Request, notification_id: uuid.UUID) -> Response:

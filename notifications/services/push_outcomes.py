@@ -18,7 +18,8 @@ KEPT_SECONDS = 600
 def keep(delivery_id: str, outcomes: Sequence[Any]) -> None:
     """Note the DeviceOutcomes of one attempt. Never raises: the push itself is done."""
     told = [
-        {"id": one.subscription_id, "outcome": str(one.outcome), "detail": one.detail} for one in outcomes
+        {"id": one.subscription_id, "outcome": str(one.outcome), "detail": one.detail, "gone": one.gone}
+        for one in outcomes
     ]
     try:
         cache.set(_key(delivery_id), told, KEPT_SECONDS)
@@ -26,9 +27,9 @@ def keep(delivery_id: str, outcomes: Sequence[Any]) -> None:
         log.exception("push.outcomes_not_kept")
 
 
-def kept(delivery_id: uuid.UUID | str) -> list[dict[str, str]]:
+def kept(delivery_id: uuid.UUID | str) -> list[dict[str, Any]]:
     """What was noted last; empty when no device was asked yet, or too long ago."""
-    found: list[dict[str, str]] = cache.get(_key(delivery_id)) or []
+    found: list[dict[str, Any]] = cache.get(_key(delivery_id)) or []
     return found
 
 

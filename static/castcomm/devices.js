@@ -105,6 +105,26 @@ const styles = css`
     flex: 1 1 12rem;
     min-width: 0;
   }
+  .told {
+    /* Seen wherever the button was that led to it. */
+    position: sticky;
+    z-index: 5;
+    bottom: calc(var(--nav-height, 0px) + 1rem);
+    display: flex;
+    justify-content: center;
+    pointer-events: none;
+  }
+  .told > * {
+    padding: 0.45rem 1rem;
+    border-radius: 20px;
+    background: var(--text);
+    color: var(--surface);
+    font-size: 0.9375rem;
+    pointer-events: auto;
+  }
+  .told > .failed {
+    background: var(--danger);
+  }
   @media (max-width: 40rem) {
     .panel {
       padding: 1.1rem 1rem 1.2rem;
@@ -199,8 +219,8 @@ export class CastCommDevices extends LitElement {
     return html`
       <section class="panel" aria-labelledby="here">${this.#thisBrowser()}</section>
       ${this.devices.length ? html`<section class="panel" aria-labelledby="all">${this.#list()}</section>` : nothing}
-      <p role="status">${this.said}</p>
-      <p role="alert" class="error">${this.failed}</p>
+      <div class="told" role="status">${this.said ? html`<span>${this.said}</span>` : nothing}</div>
+      <div class="told" role="alert">${this.failed ? html`<span class="failed">${this.failed}</span>` : nothing}</div>
     `;
   }
 
@@ -356,8 +376,10 @@ export class CastCommDevices extends LitElement {
       const before = this.devices;
       await this.#load();
       this.outcomes = new Map(told.devices.map((one) => [one.id, sentenceOf(one)]));
-      const left = new Set(this.devices.map(({ id }) => id));
-      const removed = before.filter(({ id }) => !left.has(id)).map(nameOf);
+      // What is gone is removed a moment after it was said.
+      const gone = new Set(told.devices.filter((one) => one.gone).map(({ id }) => id));
+      this.devices = this.devices.filter(({ id }) => !gone.has(id));
+      const removed = before.filter(({ id }) => gone.has(id)).map(nameOf);
       const lost = removed.length ? ` No longer subscribed, and removed: ${removed.join(", ")}.` : "";
       const [done, waiting] = ["The test is done.", "The test is still waiting; it will come."];
       this.said = `${told.settled || told.devices.length ? done : waiting}${lost}`;

@@ -17,7 +17,7 @@ from playwright.sync_api import CDPSession, Page, Worker, expect
 
 from accounts.models import Organization, User
 from notifications.models import Delivery, Notification, PushSubscription
-from notifications.services import breakers, dispatch, push_subscriptions
+from notifications.services import breakers, dispatch, provider_accounts, push_subscriptions
 from notifications.services.sending import send_notification
 from notifications.stand_ins import Device, StandIn, stand_in
 from notifications.vocabulary import Priority
@@ -140,6 +140,12 @@ def click(worker: Worker, action: str = "") -> list[str]:
     return opened
 
 
+def drain(priority: Priority) -> None:
+    """Send what is due, with the keys that the web process has made meanwhile."""
+    provider_accounts.forget_rows()
+    dispatch.drain("push", priority)
+
+
 def push_to(organization: Organization, user: User, server: StandIn, **content: Any) -> dict[str, Any]:
     """Send, and return what the browser's push service took, decrypted."""
     actions = [{"action": "track", "title": "Track", "url": "/chat/"}]
@@ -150,7 +156,7 @@ def push_to(organization: Organization, user: User, server: StandIn, **content: 
         data={"push": {"actions": actions}},
         content={"title": "On its way", "body": "Your order left.", "action_url": "/preferences/", **content},
     )
-    dispatch.drain("push", Priority.NORMAL)
+    drain(Priority.NORMAL)
     taken: dict[str, Any] = server.accepted("webpush")[-1].body
     return taken
 
@@ -274,7 +280,7 @@ def test_devices_are_named_tested_and_removed(
 
     with page.expect_response("**/api/v1/push/test"):
         page.get_by_role("button", name="Send a test").click()
-    dispatch.drain("push", Priority.URGENT)
+    drain(Priority.URGENT)
     expect(page.get_by_text("No longer subscribed, and removed: Old phone.")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="Desk")).to_contain_text("handed to its push service")
 

@@ -168,9 +168,9 @@ def test_a_test_says_what_came_of_it_on_each_device(
     drain("push", Priority.URGENT)
     told = client.get(f"{API}test/{sent}").json()
     assert (told["status"], told["settled"]) == ("sent", True)
-    assert [(one["id"], one["outcome"]) for one in told["devices"]] == [
-        (str(kept.id), "sent"),
-        (str(lost.id), "permanent"),
+    assert [(one["id"], one["outcome"], one["gone"]) for one in told["devices"]] == [
+        (str(kept.id), "sent", False),
+        (str(lost.id), "permanent", True),
     ]
     assert [row.id for row in PushSubscription.objects.all()] == [kept.id]
     errors(api_client(owner).get(f"{API}test/{sent}"), 404)
