@@ -1,0 +1,1 @@
+"""What benchmarks/inbox.py measures with."""
