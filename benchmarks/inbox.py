@@ -31,7 +31,11 @@ def main() -> int:
     print(machine(), flush=True)
     with servers() as given:
         environment = with_database(given, "castcomm_bench_inbox")
-        environment |= {"DJANGO_SETTINGS_MODULE": "castcomm.settings", "DEBUG": "false"}
+        environment |= {
+            "DJANGO_SETTINGS_MODULE": "castcomm.settings",
+            "DEBUG": "false",
+            "LOG_LEVEL": "WARNING",
+        }
         environment.setdefault("ALLOWED_HOSTS", "testserver,localhost")
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity", "0"],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from accounts.admin.tenancy import ADMIN_ROLES, TenantAdmin, is_superuser
+from accounts.admin.tenancy import ADMIN_ROLES, TenantAdmin, TenantScopeMixin, is_superuser
 from castcomm.common.clock import now
 from notifications.models import LifecycleJob, RetentionPolicy
 from notifications.services.retention_periods import DEFAULTS, default_days
@@ -43,28 +44,21 @@ class RetentionPolicyAdmin(TenantAdmin):
 
 
 @admin.register(LifecycleJob)
-class LifecycleJobAdmin(ModelAdmin):  # type: ignore[misc]
+class LifecycleJobAdmin(TenantScopeMixin, ModelAdmin):  # type: ignore[misc]
     """The last run of each job. They work for all organizations, so superusers alone see them."""
 
+    read_only = True
     list_display = ("name", "state", "started_at", "finished_at", "changed", "error_begins")
     fields = ("name", "state", "started_at", "finished_at", "changed", "cursor", "lease_until", "error")
     readonly_fields = fields
     actions: ClassVar[Any] = None
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return is_superuser(request)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = LifecycleJob.objects.order_by("name")
+        return rows if is_superuser(request) else rows.none()
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return is_superuser(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @display(description="state", label=STATE_COLOURS)
     def state(self, job: LifecycleJob) -> str:
