@@ -2,12 +2,25 @@
 
 const PAGE = 20;
 const COUNT_DELAY_MS = 250;
+const PRESET_GUESS_MS = 3_600_000;
 
+const isSnoozed = (item) => Boolean(item.snoozed_until) && Date.parse(item.snoozed_until) > Date.now();
+const isInPlace = (item) => !item.archived_at && !isSnoozed(item);
+
+/** What each of the fixed lists asks for, and which rows belong into it. */
 export const FILTERS = {
-  all: { query: { archived: "false" }, fits: (item) => !item.archived_at },
-  unread: { query: { archived: "false", read: "false" }, fits: (item) => !item.archived_at && !item.read_at },
+  all: { query: { archived: "false" }, fits: isInPlace },
+  unread: { query: { archived: "false", read: "false" }, fits: (item) => isInPlace(item) && !item.read_at },
+  snoozed: { query: { archived: "false", snoozed: "true" }, fits: (item) => !item.archived_at && isSnoozed(item) },
   archived: { query: { archived: "true" }, fits: (item) => Boolean(item.archived_at) },
 };
+
+/** The list of a page's own tab: `{category}`, `{tag}`, or both. */
+const tabFilter = ({ category, tag }) => ({
+  query: { archived: "false", category, tag },
+  fits: (item) =>
+    isInPlace(item) && (!category || item.category === category) && (!tag || Boolean(item.tags?.includes(tag))),
+});
 
 /**
  * Events: `change` whenever anything that is shown changed; `arrival` with the new notification.
@@ -21,6 +34,7 @@ export class InboxStore extends EventTarget {
   loading = true;
   error = null;
 
+  #lists;
   #api;
   #connection;
   #seq = null;
@@ -31,8 +45,10 @@ export class InboxStore extends EventTarget {
   #again = false;
   #listeners = new AbortController();
 
-  constructor({ api, connection }) {
+  /** @param {{label: string, category?: string, tag?: string}[]} tabs lists besides FILTERS: "tab-0", "tab-1" … */
+  constructor({ api, connection }, tabs = []) {
     super();
+    this.#lists = { ...FILTERS, ...Object.fromEntries(tabs.map((tab, at) => [`tab-${at}`, tabFilter(tab)])) };
     this.#api = api;
     this.#connection = connection;
   }
@@ -69,7 +85,7 @@ export class InboxStore extends EventTarget {
     try {
       // The counter is read before the rows: what happens in between comes again, which does no harm.
       const counts = await this.#api.get("/notifications/count");
-      const page = await this.#api.get("/notifications", { ...FILTERS[filter].query, limit: PAGE });
+      const page = await this.#api.get("/notifications", { ...this.#lists[filter].query, limit: PAGE });
       if (turn !== this.#turn) return;
       this.#counted(counts);
       this.#seq = counts.inbox_seq;
@@ -114,12 +130,34 @@ export class InboxStore extends EventTarget {
     return this.#change(id, { archived_at }, `/notifications/${id}/${archived ? "archive" : "unarchive"}`);
   }
 
+  /** Put aside: `{preset}`, or `{until}` as ISO 8601. */
+  snooze(id, given) {
+    // The end of a preset is the server's to say, in the person's own zone.
+    const snoozed_until = given.until ?? new Date(Date.now() + PRESET_GUESS_MS).toISOString();
+    return this.#change(id, { snoozed_until }, `/notifications/${id}/snooze`, given);
+  }
+
+  unsnooze(id) {
+    return this.#change(id, { snoozed_until: null }, `/notifications/${id}/unsnooze`);
+  }
+
+  /** Note that a button of a row was used, or that it was not. */
+  setActionDone(id, key, done) {
+    const item = this.items.find((known) => known.id === id);
+    const moment = new Date().toISOString();
+    const actions = item?.actions.map((action) =>
+      action.key === key ? { ...action, done_at: done ? moment : null } : action,
+    );
+    const fields = done ? { actions, read_at: item?.read_at ?? moment } : { actions };
+    return this.#change(id, fields, `/notifications/${id}/actions/${key}/${done ? "done" : "undone"}`);
+  }
+
   async markAllRead() {
     const before = { items: this.items, unread: this.unread };
     const read_at = new Date().toISOString();
     this.items = this.items
       .map((item) => ({ ...item, read_at: item.read_at ?? read_at }))
-      .filter(FILTERS[this.filter].fits);
+      .filter(this.#lists[this.filter].fits);
     this.unread = 0;
     this.#changed();
     try {
@@ -197,7 +235,7 @@ export class InboxStore extends EventTarget {
     const at = this.items.findIndex((known) => known.id === item.id);
     if (at >= 0 && this.items[at].seq > item.seq) return;
     const others = this.items.filter((known) => known.id !== item.id);
-    if (!FILTERS[this.filter].fits(item)) {
+    if (!this.#lists[this.filter].fits(item)) {
       this.items = others;
       return;
     }
@@ -209,20 +247,20 @@ export class InboxStore extends EventTarget {
     if (at < 0 && !item.read_at) this.dispatchEvent(new CustomEvent("arrival", { detail: item }));
   }
 
-  async #change(id, fields, path) {
+  async #change(id, fields, path, body = {}) {
     const before = this.items;
     const old = before.find((item) => item.id === id);
     const unreadBefore = this.unread;
     if (old) {
       const changed = { ...old, ...fields };
       this.unread += countsAsUnread(changed) - countsAsUnread(old);
-      this.items = FILTERS[this.filter].fits(changed)
+      this.items = this.#lists[this.filter].fits(changed)
         ? before.map((item) => (item.id === id ? changed : item))
         : before.filter((item) => item.id !== id);
       this.#changed();
     }
     try {
-      const answer = await this.#api.post(path);
+      const answer = await this.#api.post(path, body);
       if (answer?.id && old) this.items = this.items.map((item) => (item.id === id ? { ...item, ...answer } : item));
     } catch (error) {
       this.#putBack(old, unreadBefore);
@@ -271,7 +309,7 @@ export class InboxStore extends EventTarget {
   }
 }
 
-const countsAsUnread = (item) => Number(!item.read_at && !item.archived_at);
+const countsAsUnread = (item) => Number(!item.read_at && isInPlace(item));
 
 const comesBefore = (one, other) =>
   one.created_at > other.created_at || (one.created_at === other.created_at && one.id > other.id);

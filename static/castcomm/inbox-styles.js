@@ -13,6 +13,7 @@ export const inboxStyles = css`
   }
   .filters {
     display: flex;
+    flex-wrap: wrap;
     gap: 2px;
     padding: 3px;
     border-radius: 10px;
@@ -41,6 +42,21 @@ export const inboxStyles = css`
     font-size: 0.9375rem;
   }
   @media (max-width: 30rem) {
+    .filters button {
+      padding: 0 0.55rem;
+      font-size: 0.875rem;
+    }
+    .snooze {
+      display: grid;
+      grid-template-columns: repeat(2, minmax(0, 1fr));
+      margin-left: -1.1rem;
+    }
+    .snooze button {
+      padding: 0 0.4rem;
+    }
+    .snooze .until {
+      grid-column: 1 / -1;
+    }
     .read-all {
       width: 44px;
       padding: 0;
@@ -125,6 +141,62 @@ export const inboxStyles = css`
     color: var(--danger);
     font-weight: 600;
   }
+  .meta .tag {
+    padding: 0 0.45rem;
+    border: 1px solid var(--line);
+    border-radius: 9px;
+  }
+  .choices,
+  .snooze {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 0.5rem;
+    margin-top: 0.6rem;
+  }
+  .choices {
+    grid-column: 1 / -1;
+  }
+  .choice {
+    display: inline-flex;
+    align-items: center;
+    gap: 0.35rem;
+    min-height: 36px;
+    padding: 0 0.8rem;
+    border: 1px solid var(--edge);
+    border-radius: 8px;
+    font-size: 0.9375rem;
+    font-weight: 550;
+    color: var(--text);
+    text-decoration: none;
+  }
+  .choice.primary {
+    border-color: transparent;
+    background: var(--accent);
+    color: var(--on-accent);
+  }
+  .choice.is-done {
+    border-color: var(--line);
+    background: var(--raised);
+    color: var(--muted);
+  }
+  .snooze {
+    grid-column: 1 / -1;
+    padding: 0.75rem;
+    border-radius: 8px;
+    background: var(--raised);
+  }
+  .snooze button {
+    min-height: 36px;
+    font-size: 0.9375rem;
+  }
+  .snooze .until {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 0.5rem;
+    font-size: 0.9375rem;
+  }
   .actions {
     grid-row: 1 / span 3;
     grid-column: 2;
@@ -199,6 +271,10 @@ export const bellStyles = css`
     line-height: 18px;
     text-align: center;
   }
+  .badge.seen {
+    background: var(--muted);
+    color: var(--surface);
+  }
   .panel {
     position: absolute;
     z-index: 30;
@@ -213,6 +289,10 @@ export const bellStyles = css`
     border-radius: 14px;
     background: var(--surface);
     box-shadow: 0 16px 40px rgb(0 0 0 / 18%);
+  }
+  .panel.opens-right {
+    right: auto;
+    left: 0;
   }
   .panel-head {
     display: flex;
@@ -248,6 +328,7 @@ export const bellStyles = css`
       position: fixed;
       top: 4rem;
       right: 0.75rem;
+      left: auto;
     }
   }
 `;

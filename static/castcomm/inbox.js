@@ -5,8 +5,9 @@
  *     <castcomm-inbox mode="bell" base-url="https://cast.example" token="…"></castcomm-inbox>
  *
  * Attributes: `mode` ("page", or "bell" for a button with a count that opens the list), `base-url`, `organization`,
- * `token`, `ticket`, `inbox-url` (where "See all" leads). Property `getToken`: see session.js. Styling: see
- * styles.js. Fires `castcomm-unread` with the number of unread notifications.
+ * `token`, `ticket`, `inbox-url` (where "See all" leads), `tabs` (JSON: `[{"label", "category", "tag"}]`). Property
+ * `getToken`: see session.js. Styling: see styles.js. Fires `castcomm-unread` with the number of unread notifications
+ * and `castcomm-action` with `{id, key}` when a button of a notification is used.
  */
 
 import { LitElement, html, nothing } from "../vendor/lit/lit-element.js";
@@ -15,15 +16,20 @@ import { fullTime, relativeTime, safeUrl, shortCount } from "./format.js";
 import * as icons from "./icons.js";
 import { bellStyles, inboxStyles } from "./inbox-styles.js";
 import { InboxStore } from "./inbox-store.js";
+import { snoozeForm } from "./inbox-snooze.js";
 import { openSession, sessionProperties } from "./session.js";
 import { controls, tokens } from "./styles.js";
 
 const CLOCK_MS = 30_000;
-const LABELS = { all: "All", unread: "Unread", archived: "Archived" };
+const UNDO_MS = 10_000;
+const LABELS = { all: "All", unread: "Unread" };
+const LAST_LABELS = { snoozed: "Snoozed", archived: "Archived" };
 const EMPTY = {
   all: ["Nothing here yet", "New notifications appear here as they arrive."],
   unread: ["All read", "You are up to date."],
+  snoozed: ["Nothing snoozed", "What you put aside waits here until its time."],
   archived: ["Nothing archived", "What you archive is kept here."],
+  tab: ["Nothing here", "What arrives for this tab appears here."],
 };
 
 export class CastCommInbox extends LitElement {
@@ -33,13 +39,17 @@ export class CastCommInbox extends LitElement {
     ...sessionProperties,
     mode: { reflect: true },
     inboxUrl: { attribute: "inbox-url" },
+    tabs: { type: Array },
     open: { state: true },
+    snoozing: { state: true },
     notice: { state: true },
     spoken: { state: true },
   };
 
   #store = null;
   #clock = 0;
+  #noticeTimer = 0;
+  #opensRight = false;
   #fresh = new Set();
   #onOutside = (event) => {
     if (this.open && !event.composedPath().includes(this)) this.open = false;
@@ -48,7 +58,9 @@ export class CastCommInbox extends LitElement {
   constructor() {
     super();
     this.mode = "page";
+    this.tabs = [];
     this.open = false;
+    this.snoozing = null;
     this.notice = null;
     this.spoken = "";
   }
@@ -65,13 +77,14 @@ export class CastCommInbox extends LitElement {
     super.disconnectedCallback();
     document.removeEventListener("pointerdown", this.#onOutside);
     clearInterval(this.#clock);
+    clearTimeout(this.#noticeTimer);
     this.#store?.stop();
     this.#store = null;
   }
 
   #start() {
     if (!this.isConnected || this.#store) return;
-    this.#store = new InboxStore(openSession(this));
+    this.#store = new InboxStore(openSession(this), this.tabs ?? []);
     this.#store.addEventListener("change", () => this.#changed());
     this.#store.addEventListener("arrival", ({ detail }) => this.#arrived(detail));
     this.#store.start();
@@ -109,7 +122,7 @@ export class CastCommInbox extends LitElement {
         @click=${this.#toggle}
       >
         ${icons.bell}
-        ${store.unread ? html`<span class="badge" aria-hidden="true">${shortCount(store.unread)}</span>` : nothing}
+        ${store.unread ? html`<span class="badge ${store.unseen ? "" : "seen"}" aria-hidden="true">${shortCount(store.unread)}</span>` : nothing}
       </button>
       ${this.open ? this.#panel(store) : nothing}
     `;
@@ -117,7 +130,7 @@ export class CastCommInbox extends LitElement {
 
   #panel(store) {
     return html`
-      <div class="panel" role="dialog" aria-labelledby="panel-title" tabindex="-1" @keydown=${this.#onKey}>
+      <div class="panel ${this.#opensRight ? "opens-right" : ""}" role="dialog" aria-labelledby="panel-title" tabindex="-1" @keydown=${this.#onKey}>
         <div class="panel-head">
           <h2 id="panel-title">Notifications</h2>
           ${this.#readAll(store)}
@@ -135,7 +148,7 @@ export class CastCommInbox extends LitElement {
     return html`
       <div class="bar">
         <div class="filters" role="group" aria-label="Show">
-          ${Object.entries(LABELS).map(
+          ${this.#lists().map(
             ([filter, label]) => html`
               <button aria-pressed=${store.filter === filter} @click=${() => this.#show(filter)}>
                 ${label}${filter === "unread" && store.unread ? html` (${store.unread})` : nothing}
@@ -146,6 +159,11 @@ export class CastCommInbox extends LitElement {
         <div class="push-right">${this.#readAll(store)}</div>
       </div>
     `;
+  }
+
+  #lists() {
+    const own = (this.tabs ?? []).map((tab, at) => [`tab-${at}`, tab.label]);
+    return [...Object.entries(LABELS), ...own, ...Object.entries(LAST_LABELS)];
   }
 
   #readAll(store) {
@@ -213,11 +231,12 @@ export class CastCommInbox extends LitElement {
   }
 
   #nothing(store) {
-    const [headline, text] = EMPTY[store.filter];
+    const [headline, text] = EMPTY[store.filter] ?? EMPTY.tab;
     return html`<div class="list empty"><strong>${headline}</strong>${text}</div>`;
   }
 
   #row(item) {
+    const store = this.#store;
     const isUnread = !item.read_at;
     const urgent = item.priority === "urgent" || item.priority === "high";
     return html`
@@ -232,9 +251,16 @@ export class CastCommInbox extends LitElement {
         <p class="meta">
           <time datetime=${item.created_at} title=${fullTime(item.created_at)}>${relativeTime(item.created_at)}</time>
           ${item.category ? html`<span>${categoryName(item.category)}</span>` : nothing}
+          ${(item.tags ?? []).map((tag) => html`<span class="tag">${tag}</span>`)}
+          ${item.snoozed_until && store.filter === "snoozed"
+            ? html`<span>Until <time datetime=${item.snoozed_until}>${fullTime(item.snoozed_until)}</time></span>`
+            : nothing}
           ${urgent ? html`<span class="urgent">Important</span>` : nothing}
         </p>
-        ${this.#rowActions(item, isUnread)}
+        ${item.actions?.length
+          ? html`<div class="choices">${item.actions.map((action) => this.#choice(item, action))}</div>`
+          : nothing}
+        ${this.snoozing === item.id ? this.#snoozeForm(item) : nothing} ${this.#rowActions(item, isUnread)}
       </li>
     `;
   }
@@ -246,11 +272,63 @@ export class CastCommInbox extends LitElement {
     return html`<a href=${href} @click=${() => this.#followed(item)}>${text}</a>`;
   }
 
+  /** One of the notification's own buttons; one with an address is a link. */
+  #choice(item, action) {
+    const done = Boolean(action.done_at);
+    const look = `choice ${action.style === "primary" ? "primary" : ""} ${done ? "is-done" : ""}`;
+    const label = html`${done ? icons.check : nothing}${action.label}${done
+      ? html`<span class="hidden"> (done)</span>`
+      : nothing}`;
+    const href = safeUrl(action.url, this.baseUrl || window.location.origin);
+    if (href) return html`<a class=${look} href=${href} @click=${() => this.#use(item, action, true)}>${label}</a>`;
+    return html`<button class=${look} aria-pressed=${done} @click=${() => this.#use(item, action, !done)}>
+      ${label}
+    </button>`;
+  }
+
+  #snoozeForm(item) {
+    return snoozeForm({
+      about: item.title || "notification",
+      onChoose: (event, given) => this.#snooze(event, item, given),
+      onCancel: (event) => {
+        const row = event.currentTarget.closest(".item");
+        this.snoozing = null;
+        row.querySelector(".snooze-button")?.focus();
+      },
+    });
+  }
+
+  #snoozeButton(item, about) {
+    if (item.archived_at) return nothing;
+    if (this.#store.filter === "snoozed") {
+      return html`<button
+        class="quiet only-icon"
+        title="Bring back now"
+        aria-label="Bring back now: ${about}"
+        @click=${(event) =>
+          this.#actOnRow(event, () => this.#store.unsnooze(item.id), { text: "Back in the inbox." })}
+      >
+        ${icons.restore}
+      </button>`;
+    }
+    const isOpen = this.snoozing === item.id;
+    return html`<button
+      class="quiet only-icon snooze-button"
+      title="Snooze"
+      aria-label="Snooze: ${about}"
+      aria-expanded=${isOpen}
+      @click=${() => this.#openSnooze(isOpen ? null : item.id)}
+    >
+      ${icons.clock}
+    </button>`;
+  }
+
   #rowActions(item, isUnread) {
     const archived = Boolean(item.archived_at);
     const about = item.title || "notification";
     return html`
       <div class="actions">
+        ${this.#snoozeButton(item, about)}
         <button
           class="quiet only-icon"
           title=${isUnread ? "Mark read" : "Mark unread"}
@@ -272,6 +350,9 @@ export class CastCommInbox extends LitElement {
   }
 
   async #toggle() {
+    // The panel goes towards the middle of the page, wherever the bell stands.
+    const { left, right } = this.getBoundingClientRect();
+    this.#opensRight = left + right < document.documentElement.clientWidth;
     this.open = !this.open;
     await this.updateComplete;
     if (this.open) {
@@ -283,17 +364,43 @@ export class CastCommInbox extends LitElement {
   }
 
   #onKey(event) {
-    if (event.key === "Escape") this.#toggle();
+    if (event.key === "Escape" && !event.defaultPrevented) this.#toggle();
   }
 
   #show(filter) {
     this.notice = null;
+    this.snoozing = null;
     this.#store.load(filter);
   }
 
   /** Following a link takes the page away; the request goes out all the same. */
   #followed(item) {
     if (!item.read_at) this.#act(() => this.#store.setRead(item.id, true));
+  }
+
+  async #openSnooze(id) {
+    this.snoozing = id;
+    await this.updateComplete;
+    this.renderRoot.querySelector(".snooze button")?.focus();
+  }
+
+  #snooze(event, item, given) {
+    this.snoozing = null;
+    const undo = () => this.#act(() => this.#store.unsnooze(item.id), { text: "Back in the inbox." });
+    this.#actOnRow(event, () => this.#store.snooze(item.id, given), { text: "Snoozed.", undo });
+  }
+
+  #use(item, action, done) {
+    const { id } = item;
+    const { key, label } = action;
+    const undo = () => this.#act(() => this.#store.setActionDone(id, key, false));
+    this.#act(
+      () => this.#store.setActionDone(id, key, done),
+      done ? { text: `${label}: done.`, undo } : { text: `${label}: not done.` },
+    );
+    if (!done) return;
+    const detail = { id, key };
+    this.dispatchEvent(new CustomEvent("castcomm-action", { detail, bubbles: true, composed: true }));
   }
 
   #markAllRead() {
@@ -317,11 +424,24 @@ export class CastCommInbox extends LitElement {
     (next ?? this.renderRoot.querySelector('.filters [aria-pressed="true"], .panel'))?.focus();
   }
 
+  /** What can be undone can be for ten seconds, and for as long as the focus is there. */
+  #say(notice) {
+    this.notice = notice;
+    clearTimeout(this.#noticeTimer);
+    if (!notice?.undo) return;
+    const end = () => {
+      if (this.notice !== notice) return;
+      if (this.renderRoot.querySelector(".notice:focus-within")) this.#noticeTimer = setTimeout(end, UNDO_MS);
+      else this.notice = null;
+    };
+    this.#noticeTimer = setTimeout(end, UNDO_MS);
+  }
+
   async #act(change, notice = null) {
     this.notice = null;
     try {
       await change();
-      this.notice = notice;
+      this.#say(notice);
     } catch (error) {
       this.notice = { text: `That did not work: ${error.message}`, failed: true };
     }
