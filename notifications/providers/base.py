@@ -225,8 +225,9 @@ class Provider(abc.ABC, Generic[Sendable]):
     def width(self) -> int:
         """How many messages to send side by side: ``concurrency``, but few when a server nearby answers at once.
 
-        A provider on the internet always takes its time. Threads hide waiting. Where there is none to hide they only pass the interpreter's lock around: 32 of
-        them cost four times the CPU of two against a server that answers at once.
+        A provider on the internet always takes its time. Threads hide waiting. Where there is none to hide they only
+        pass the interpreter's lock around: 32 of them cost four times the CPU of two against a server that answers at
+        once.
         """
         if not self.may_be_near:
             return self.concurrency

@@ -135,7 +135,9 @@ def never_ending(far: FarSide, connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "said"), [(trickle, "too long|timed out"), (never_ending, "does not end")], ids=["trickle", "endless"]
+    ("act", "said"),
+    [(trickle, "too long|timed out"), (never_ending, "does not end")],
+    ids=["trickle", "endless"],
 )
 def test_no_server_holds_on_to_a_worker(
     act: Callable[[FarSide, socket.socket], None], said: str, settings: Any
