@@ -191,7 +191,7 @@ def mark_used(subscription_ids: Sequence[str]) -> int:
 
 def forget_unused() -> int:
     """Remove devices that neither took a push nor reported within ``PUSH_UNUSED_DAYS``; returns how many."""
-    if not settings.PUSH_UNUSED_DAYS:
+    if settings.PUSH_UNUSED_DAYS <= 0:
         return 0
     return sql.count(
         "DELETE FROM notifications_pushsubscription WHERE coalesce(last_used_at, created_at) < %s",
