@@ -20,6 +20,7 @@ from castcomm.realtime import hub
 from castcomm.realtime.topics import user_topic
 from notifications.inbox_json import inbox_json
 from notifications.services import doorbell
+from notifications.services.digests.collecting import Collected, collect
 from notifications.services.planning import Message, PlannedNotification
 from notifications.vocabulary import DeliveryStatus
 
@@ -27,8 +28,8 @@ _REQUEST = """
 WITH request AS (
   INSERT INTO notifications_notificationrequest
     (id, created_at, organization_id, event_type_id, template_id, source, idempotency_key, data, content, mail,
-     channels, priority, critical, scheduled_for, recipient_count, status)
-  VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s)
+     channels, priority, critical, scheduled_for, scheduled_local, tags, recipient_count, status)
+  VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::varchar[], %s, %s)
   ON CONFLICT (organization_id, idempotency_key) WHERE NOT (idempotency_key = '') DO NOTHING
   RETURNING id, organization_id, created_at, event_type_id, priority
 )"""
@@ -43,7 +44,8 @@ WITH request AS (
 _ROWS = """,
 given AS (
   SELECT * FROM json_to_recordset(%s::json)
-    AS g(id uuid, user_id uuid, address text, title text, body text, action_url text, in_inbox bool)
+    AS g(id uuid, user_id uuid, address text, title text, body text, action_url text, in_inbox bool,
+         tags varchar[], actions jsonb)
 ),
 counted AS (
   INSERT INTO notifications_inbox (organization_id, user_id, last_seq)
@@ -55,9 +57,9 @@ counted AS (
 written AS (
   INSERT INTO notifications_notification
     (id, created_at, organization_id, request_id, event_type_id, user_id, address, priority, title, body,
-     action_url, inbox_seq, expires_at)
+     action_url, tags, actions, inbox_seq, expires_at)
   SELECT given.id, request.created_at, request.organization_id, request.id, request.event_type_id, given.user_id,
-         given.address, request.priority, given.title, given.body, given.action_url,
+         given.address, request.priority, given.title, given.body, given.action_url, given.tags, given.actions,
          CASE WHEN given.in_inbox THEN counted.last_seq END, %s
     FROM given CROSS JOIN request LEFT JOIN counted ON counted.user_id = given.user_id
 ),
@@ -113,7 +115,7 @@ def write(
     """Write the request and its notifications; False when its idempotency key was used before (nothing written)."""
     params = request_params(message, data=data, content=content, count=recipient_count, status="done")
     statement = _WRITE if any(one.in_inbox for one in planned) else _WRITE_OUTSIDE
-    rows = sql.run(statement, params + _row_params(message, planned))
+    rows = _run(statement, params + _row_params(message, planned), message, planned)
     if not rows:
         return False
     _announce(message, planned, rows)
@@ -138,8 +140,31 @@ def write_notifications(message: Message, planned: Sequence[PlannedNotification]
         message.priority,
     )
     statement = _WRITE_TO_KNOWN if any(one.in_inbox for one in planned) else _WRITE_OUTSIDE_TO_KNOWN
-    rows = sql.run(statement, known + _row_params(message, planned))
+    rows = _run(statement, known + _row_params(message, planned), message, planned)
     _announce(message, planned, rows)
+
+
+def _run(
+    statement: str, params: tuple[Any, ...], message: Message, planned: Sequence[PlannedNotification]
+) -> list[tuple[Any, ...]]:
+    """Run the statement; what goes into digests finds its place there in the same transaction."""
+    collected = _collected(planned)
+    if not collected:
+        return sql.run(statement, params)
+    with transaction.atomic():
+        rows = sql.run(statement, params)
+        if rows:
+            collect(message.organization_id, collected, now=message.now)
+    return rows
+
+
+def _collected(planned: Sequence[PlannedNotification]) -> list[Collected]:
+    return [
+        Collected(delivery.id, one.person.user_id, one.person.time_zone, delivery.digest)
+        for one in planned
+        for delivery in one.deliveries
+        if getattr(delivery, "digest", None) is not None and one.person.user_id is not None
+    ]
 
 
 def request_params(
@@ -160,9 +185,16 @@ def request_params(
         message.priority,
         message.critical,
         message.scheduled_for,
+        _local(message),
+        list(getattr(message, "tags", ())) or None,
         count,
         status,
     )
+
+
+def _local(message: Message) -> str:
+    local = getattr(message, "scheduled_local", None)
+    return local.isoformat(timespec="minutes") if local else ""
 
 
 def _row_params(message: Message, planned: Sequence[PlannedNotification]) -> tuple[Any, ...]:
@@ -175,6 +207,8 @@ def _row_params(message: Message, planned: Sequence[PlannedNotification]) -> tup
             "body": one.body,
             "action_url": one.action_url,
             "in_inbox": one.in_inbox,
+            "tags": getattr(one, "tags", None) or None,
+            "actions": getattr(one, "actions", None),
         }
         for one in planned
     ]
@@ -235,6 +269,8 @@ def _inbox_frame(message: Message, one: PlannedNotification, seq: int) -> dict[s
         data=message.data,
         created_at=message.now,
         expires_at=message.expires_at,
+        tags=getattr(one, "tags", ()),
+        actions=getattr(one, "actions", None),
     )
     return {"event": "notification", "seq": seq, "data": row}
 
