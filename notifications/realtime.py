@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from castcomm.realtime import sessions, topics
 from castcomm.realtime.topics import Replay, TopicKind
 from notifications import selectors
 
@@ -27,3 +28,10 @@ def _replay(user_id: UUID, organization_id: UUID, key: str, since_seq: int | Non
 
 
 INBOX_TOPIC = TopicKind(authorize=_is_own, replay=_replay)
+
+
+def register() -> None:
+    """Make the inbox known to the WebSocket; call it from ``AppConfig.ready``."""
+    sessions.register_greeting("inbox", greeting)
+    sessions.register_heads(greeting)
+    topics.register_kind("user", INBOX_TOPIC)

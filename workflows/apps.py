@@ -6,15 +6,15 @@ class WorkflowsConfig(AppConfig):
     verbose_name = "Workflows"
 
     def ready(self) -> None:
-        from castcomm.common.schedules import register_schedule
+        from castcomm.common.schedules import Schedule, register_schedules
         from workflows import doorbell, subscribers  # noqa: F401
         from workflows.steps.base import load_step_types
 
         load_step_types()
-        register_schedule(
-            "workflows: run due steps",
+        schedule = Schedule(
             task=doorbell.TICK,
             every=1,
             queue=doorbell.QUEUE,
             description="Runs the workflow steps whose time has come.",
         )
+        register_schedules({"workflows: run due steps": schedule})

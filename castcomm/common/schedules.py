@@ -7,6 +7,7 @@ date.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,17 +28,18 @@ class Schedule:
     every: int | None = None
     at: str | None = None
 
+    def __post_init__(self) -> None:
+        if (self.every is None) == (self.at is None):
+            raise ValueError(f"{self.task}: every or at, not both.")
+
 
 schedules: Registry[Schedule] = Registry("schedule")
 
 
-def register_schedule(
-    name: str, *, task: str, queue: str, description: str, every: int | None = None, at: str | None = None
-) -> None:
-    """Declare a schedule, by ``every`` or by ``at``; call it from ``AppConfig.ready``."""
-    if (every is None) == (at is None):
-        raise ValueError(f"{name}: every or at, not both.")
-    schedules.register(name, Schedule(task=task, every=every, at=at, queue=queue, description=description))
+def register_schedules(declared: Mapping[str, Schedule]) -> None:
+    """Declare schedules by their names; call it from ``AppConfig.ready``."""
+    for name, schedule in declared.items():
+        schedules.register(name, schedule)
 
 
 def write_schedules(**_signal: Any) -> None:

@@ -65,7 +65,7 @@ class ScheduleForm(ModelForm):  # type: ignore[type-arg]
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(SuperusersAdmin):
-    """The declared schedules (``register_schedule``). Beat sees a change within seconds."""
+    """The declared schedules (``castcomm.common.schedules``). Beat sees a change within seconds."""
 
     form = ScheduleForm
     list_display = ("name", "rhythm", "enabled", "last_run_at", "description")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
+from django.db.models.signals import post_delete, post_save
 
 from accounts.models import Organization
 from notifications.models import (
@@ -99,6 +100,18 @@ class Catalog:
     smart_send: SmartSendFacts | None = None
 
 
+CATALOG_MODELS: tuple[type[models.Model], ...] = (
+    Category,
+    EventType,
+    Template,
+    TemplateVersion,
+    TemplateContent,
+    FrequencyCap,
+    SmartSendPolicy,
+)
+# A person's own row of these is no part of the catalog.
+DEFAULTS_MODELS: tuple[type[models.Model], ...] = (Preference, DigestSetting)
+
 _lock = threading.Lock()
 _kept: dict[uuid.UUID, Catalog] = {}
 
@@ -126,6 +139,19 @@ def touch_catalog(organization_id: uuid.UUID) -> None:
     Organization.objects.filter(id=organization_id).update(
         catalog_revision=models.F("catalog_revision") + step
     )
+
+
+def watch_changes() -> None:
+    """Let every saved or deleted row of the catalog touch it; call it from ``AppConfig.ready``."""
+    for model in (*CATALOG_MODELS, *DEFAULTS_MODELS):
+        for signal in (post_save, post_delete):
+            signal.connect(_touch_for, sender=model, dispatch_uid="catalog")
+
+
+def _touch_for(sender: type[models.Model], instance: Any, **_signal: Any) -> None:
+    if sender in DEFAULTS_MODELS and instance.user_id is not None:
+        return
+    touch_catalog(organization_of(instance))
 
 
 def _load(organization_id: uuid.UUID, revision: int) -> Catalog:
@@ -219,19 +245,6 @@ def _event_type_facts(row: EventType, templates: Mapping[uuid.UUID, TemplateFact
         requires_consent=row.category.requires_consent,
         tags=tuple(row.tags),
     )
-
-
-CATALOG_MODELS: tuple[type[models.Model], ...] = (
-    Category,
-    EventType,
-    Template,
-    TemplateVersion,
-    TemplateContent,
-    FrequencyCap,
-    SmartSendPolicy,
-)
-# A person's own row of these is no part of it.
-DEFAULTS_MODELS: tuple[type[models.Model], ...] = (Preference, DigestSetting)
 
 
 def organization_of(row: models.Model) -> uuid.UUID:

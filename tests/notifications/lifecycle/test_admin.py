@@ -12,7 +12,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from accounts.models import Organization, User
 from castcomm.common.clock import now
-from castcomm.common.schedules import register_schedule, write_schedules
+from castcomm.common.schedules import Schedule, write_schedules
 from notifications.models import LifecycleJob, RetentionPolicy
 from notifications.services.lifecycle import run_job
 
@@ -134,4 +134,4 @@ def test_run_now_rings_for_what_was_chosen(root: Client, monkeypatch: pytest.Mon
 def test_a_schedule_is_by_interval_or_by_time_of_day() -> None:
     for given in ({}, {"every": 5, "at": "03:00"}):
         with pytest.raises(ValueError, match="not both"):
-            register_schedule("wrong", task="t", queue="q", description="d", **given)  # type: ignore[arg-type]
+            Schedule(task="t", queue="q", description="d", **given)  # type: ignore[arg-type]
