@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 
@@ -25,17 +25,42 @@ MAX_CONTENT_CHARACTERS = 500_000
 MAX_SCHEDULE = dt.timedelta(days=731)
 
 
+class SendOptions(TypedDict, total=False):
+    """What a call to ``send_notification`` may say besides to whom. None is as good as nothing."""
+
+    event_type: str | None
+    template: str | None
+    content: Mapping[str, str] | None  # title, body, subject, html, text, sms, action_url
+    data: Mapping[str, Any] | None
+    channels: Sequence[str] | None
+    priority: str | None
+    critical: bool | None
+    scheduled_for: dt.datetime | None  # aware
+    idempotency_key: str
+    source: str
+    reply_to: str
+    attachments: Sequence[Any] | None  # {"filename", "content_type", "content"}: bytes or base64
+
+
+_OPTIONS = frozenset(SendOptions.__annotations__)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedCall:
     """A call whose form is right; whether what it names exists is seen later. ``now`` is when it was made."""
 
     references: list[Reference]
+    event_type: str | None
+    template: str | None
     data: Mapping[str, Any]
     encoded_data: str
     content: Mapping[str, str] | None
     channels: tuple[str, ...] | None
+    priority: str | None
+    critical: bool | None
     scheduled_for: dt.datetime | None
     idempotency_key: str
+    source: str
     now: dt.datetime
     reply_to: str
     files: list[File]
@@ -49,45 +74,43 @@ class CheckedCall:
         return {"reply_to": self.reply_to, "attachments": len(self.files), "bytes": size}
 
 
-def check_call(
-    *,
-    recipients: Sequence[Any],
-    data: Mapping[str, Any] | None,
-    content: Mapping[str, str] | None,
-    channels: Sequence[str] | None,
-    scheduled_for: dt.datetime | None,
-    idempotency_key: str,
-    reply_to: str,
-    attachments: Sequence[Any] | None,
-) -> CheckedCall:
+def check_call(recipients: Sequence[Any], options: SendOptions) -> CheckedCall:
     """Check the form of everything that does not need the database; raises InvalidInput that names the field."""
+    for unknown in options.keys() - _OPTIONS:
+        raise TypeError(f"send_notification() has no argument {unknown!r}")
     references = parse_recipients(recipients)
     if len(references) > MAX_RECIPIENTS:
         raise InvalidInput(f"At most {MAX_RECIPIENTS} recipients in one call.", attr="recipients")
-    encoded = _encoded(check_data(data))
-    _check_content(content)
+    encoded = _encoded(check_data(options.get("data")))
+    _check_content(options.get("content"))
     moment = current_time()
-    return CheckedCall(
+    reply_to, attachments = options.get("reply_to"), options.get("attachments")
+    call = CheckedCall(
         references=references,
+        event_type=options.get("event_type"),
+        template=options.get("template"),
         data=orjson.loads(encoded),  # the inbox row is filled from what a worker will fill the mail from
         encoded_data=encoded,
-        content=content,
-        channels=_check_channels(channels),
-        scheduled_for=_check_schedule(scheduled_for, moment),
-        idempotency_key=_check_key(idempotency_key),
+        content=options.get("content"),
+        channels=_check_channels(options.get("channels")),
+        priority=options.get("priority"),
+        critical=options.get("critical"),
+        scheduled_for=_check_schedule(options.get("scheduled_for"), moment),
+        idempotency_key=_check_key(options.get("idempotency_key", "")),
+        source=options.get("source", "python")[:40],
         now=moment,
         reply_to=normalize_email(reply_to, attr="reply_to") if reply_to else "",
         files=check_attachments(attachments) if attachments is not None else [],
     )
+    _check_something_named(call)
+    return call
 
 
-def check_something_named(
-    *, event_type: str | None, template: str | None, content: Mapping[str, str] | None
-) -> None:
+def _check_something_named(call: CheckedCall) -> None:
     """An event type, a template or content must be there, and not two texts at once."""
-    if template is not None and content:
+    if call.template is not None and call.content:
         raise InvalidInput("Give a template or content, not both.", attr="content")
-    if event_type is None and template is None and not content:
+    if call.event_type is None and call.template is None and not call.content:
         raise InvalidInput(
             "Name an event type or a template, or give content.", attr="event_type", code="required"
         )

@@ -9,11 +9,10 @@ which workers turn into notifications the same way.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import transaction
 
@@ -34,12 +33,7 @@ from notifications.services.planning import (
     plan,
 )
 from notifications.services.recipients import load_people
-from notifications.services.send_checks import (
-    CheckedCall,
-    check_call,
-    check_priority,
-    check_something_named,
-)
+from notifications.services.send_checks import CheckedCall, SendOptions, check_call, check_priority
 from notifications.services.sms_regions import check_regions
 
 INLINE_RECIPIENTS = 500
@@ -65,83 +59,69 @@ class SendResult:
 
 
 def send_notification(
-    *,
-    organization: Organization,
-    recipients: Sequence[Any],
-    event_type: str | None = None,
-    template: str | None = None,
-    data: Mapping[str, Any] | None = None,
-    content: Mapping[str, str] | None = None,
-    channels: Sequence[str] | None = None,
-    priority: str | None = None,
-    scheduled_for: dt.datetime | None = None,
-    idempotency_key: str = "",
-    source: str = "python",
-    critical: bool | None = None,
-    reply_to: str = "",
-    attachments: Sequence[Any] | None = None,
+    *, organization: Organization, recipients: Sequence[Any], **options: Unpack[SendOptions]
 ) -> SendResult:
     """Send to ``recipients`` (users, their ids, e-mail addresses, or ``{"user"|"email"|"phone": …}``).
 
-    Name an ``event_type``, a ``template``, or give ``content`` (title, body, subject, html, text, sms,
-    action_url); an event type may be combined with either of the others. ``scheduled_for`` is aware.
-    ``reply_to`` and ``attachments`` (``{"filename", "content_type", "content"}``, the content bytes or base64) are for
-    mail and go to all recipients.
+    Name an ``event_type``, a ``template``, or give ``content``; an event type may be combined with either of the
+    others. ``reply_to`` and ``attachments`` are for mail and go to all recipients. ``critical`` and ``priority``
+    stand instead of the event type's own.
     The same ``idempotency_key`` in the same organization sends once, for ever: the later call returns the first
     result with ``duplicate=True``. Raises InvalidInput that names the field; nothing is written then.
     """
-    call = check_call(
-        recipients=recipients,
-        data=data,
-        content=content,
-        channels=channels,
-        scheduled_for=scheduled_for,
-        idempotency_key=idempotency_key,
-        reply_to=reply_to,
-        attachments=attachments,
-    )
-    check_something_named(event_type=event_type, template=template, content=content)
+    call = check_call(recipients, options)
     check_regions(organization=organization, references=call.references)
     is_large = len(call.references) > INLINE_RECIPIENTS
     facts, people = load_people(organization.id, [] if is_large else call.references)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)
-    kind, catalog = _event_type(organization, catalog, event_type)
-    chosen, given = _what_to_say(call, catalog, kind, template)
-    message = Message(
+    kind, catalog = _event_type(organization, catalog, call.event_type)
+    message = _message(organization.id, call, kind, catalog)
+    if is_large:
+        return _send_large(message, call)
+    return _write(message, call, plan(message, people=people, organization=facts, catalog=catalog))
+
+
+def _message(
+    organization_id: uuid.UUID, call: CheckedCall, kind: EventTypeFacts, catalog: Catalog
+) -> Message:
+    """What the call asks for; raises InvalidInput when there is nothing to say, or no such priority."""
+    chosen, given = _what_to_say(call, catalog, kind)
+    return Message(
         request_id=new_id(),
-        organization_id=organization.id,
+        organization_id=organization_id,
         event_type=kind,
         template=chosen,
         literal=given,
         data=call.data,
         channels=call.channels,
-        priority=check_priority(priority, kind.priority),
-        critical=kind.routing.is_critical if critical is None else critical,
+        priority=check_priority(call.priority, kind.priority),
+        critical=kind.routing.is_critical if call.critical is None else call.critical,
         scheduled_for=call.scheduled_for,
-        source=source[:40],
+        source=call.source,
         idempotency_key=call.idempotency_key,
         now=call.now,
         mail=call.mail,
     )
-    if is_large:
-        return _send_large(message, call)
-    planned = plan(message, people=people, organization=facts, catalog=catalog)
+
+
+def _write(message: Message, call: CheckedCall, planned: list[PlannedNotification]) -> SendResult:
+    """Write what was planned, unless the call's key was used before."""
     # Files are rows of their own, which have to be there when the deliveries are seen.
     with transaction.atomic() if call.files else contextlib.nullcontext():
         if not ledger.write(
-            message, planned, data=call.encoded_data, content=content, recipient_count=len(planned)
+            message, planned, data=call.encoded_data, content=call.content, recipient_count=len(planned)
         ):
-            return _earlier_result(organization.id, idempotency_key)
+            return _earlier_result(message.organization_id, message.idempotency_key)
         if call.files:
             store_attachments(message.request_id, call.files)
     return _result(message, planned)
 
 
 def _what_to_say(
-    call: CheckedCall, catalog: Catalog, kind: EventTypeFacts, template: str | None
+    call: CheckedCall, catalog: Catalog, kind: EventTypeFacts
 ) -> tuple[TemplateFacts | None, ContentFacts | None]:
     """The template, or the text given with the call; raises InvalidInput when there is neither."""
-    chosen = choose_template(catalog, template, kind) if not call.content else None
+    chosen = choose_template(catalog, call.template, kind) if not call.content else None
     given = literal(call.content) if chosen is None else None
     if given is not None and not given.channels():
         raise InvalidInput(
