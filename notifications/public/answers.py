@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from castcomm.common.callers import client_address
 from castcomm.common.crypto import blind_index
 
 WINDOW = 60  # seconds
@@ -52,14 +50,3 @@ def within_rate(kind: str, who: str, *, limit: int) -> bool:
     except ValueError:
         # The minute ended in between.
         return True
-
-
-def client_address(request: HttpRequest) -> str:
-    """The caller's address: what the one proxy in front says, if there is one."""
-    given = str(request.META.get("REMOTE_ADDR", ""))
-    if settings.BEHIND_PROXY:
-        given = request.headers.get("X-Forwarded-For", given).rsplit(",", 1)[-1].strip()
-    try:
-        return str(ipaddress.ip_address(given))
-    except ValueError:
-        return ""

@@ -13,7 +13,8 @@ from django.utils.encoding import iri_to_uri
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from notifications.public.answers import client_address, not_found, page, private
+from castcomm.common.callers import client_address
+from notifications.public.answers import not_found, page, private
 from notifications.services.automatic_readers import Reader
 from notifications.services.opens_and_clicks import record_click, record_open, url_of
 from notifications.services.tracking_tokens import read_click_token, read_open_token

@@ -30,6 +30,7 @@ class ContentFacts:
     in_app_title: str = ""
     in_app_body: str = ""
     action_url: str = ""
+    in_app_actions: tuple[Mapping[str, str], ...] = ()
 
     def channels(self) -> frozenset[str]:
         """The channels for which there is something to say."""
@@ -50,6 +51,7 @@ class InAppText:
     title: str
     body: str
     action_url: str
+    actions: list[dict[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def literal_content(given: Mapping[str, str]) -> ContentFacts:
     """
     title, body = given.get("title", ""), given.get("body", "")
     text = given.get("text", "") or body
-    made = {
+    made: dict[str, Any] = {
         "subject": given.get("subject", "") or title,
         "html": given.get("html", ""),
         "text": text,
@@ -181,6 +183,8 @@ def _one_line(text: str) -> str:
 
 def sources_of(content: ContentFacts) -> list[tuple[str, str]]:
     """Field name and source of everything that is rendered, for validation before publishing."""
-    skipped = {"version_id", "locale", "mjml"}
+    skipped = {"version_id", "locale", "mjml", "in_app_actions"}
     named = [(f.name, getattr(content, f.name)) for f in fields(content) if f.name not in skipped]
+    for position, action in enumerate(content.in_app_actions):
+        named += [(f"in_app_actions.{position}.{part}", action.get(part, "")) for part in ("label", "url")]
     return [(name, source) for name, source in named if source]

@@ -219,6 +219,7 @@ def content_facts(row: TemplateContent) -> ContentFacts:
         in_app_title=row.in_app_title,
         in_app_body=row.in_app_body,
         action_url=row.action_url,
+        in_app_actions=tuple(row.in_app_actions),
     )
 
 
@@ -234,6 +235,9 @@ def _event_type_facts(row: EventType, templates: Mapping[uuid.UUID, TemplateFact
             channels=tuple(channel for channel in Channel.values if channel in row.channels),
             is_critical=row.is_critical,
             quiet_hours_policy=row.quiet_hours_policy,
+            is_digestible=row.is_digestible,
+            requires_consent=row.category.requires_consent,
+            priority=row.priority,
         ),
         priority=row.priority,
         expires_after=row.expires_after,

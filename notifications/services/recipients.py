@@ -22,6 +22,7 @@ from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import parse_id
 from notifications.rendering.context import person_context
 from notifications.rendering.sandbox import storable
+from notifications.services.policy_facts import DigestChoice
 from notifications.services.routing import QuietPeriod
 from notifications.vocabulary import Channel
 
@@ -56,6 +57,8 @@ class Person:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     switches: tuple[RawSwitch, ...] = ()
     quiet: QuietPeriod | None = None
+    quiet_by_channel: Mapping[str, QuietPeriod | None] = field(default_factory=dict)
+    digests: tuple[DigestChoice, ...] = ()
     addresses: frozenset[str] = frozenset()
     suppressed: frozenset[str] = frozenset()
 
@@ -149,12 +152,14 @@ SELECT o.name, o.locale, o.catalog_revision,
        (SELECT array_agg(s.channel) FROM notifications_suppression s
          WHERE s.organization_id = o.id AND s.address_index IN (u.email_index, u.phone_index)
            AND s.address_index <> '' AND (s.expires_at IS NULL OR s.expires_at > now())),
-       q.start, q."end", q.days, q.time_zone,
+       (SELECT json_agg(json_build_array(q.channel, q.enabled, q.start, q."end", q.days, q.time_zone))::text
+          FROM notifications_quiethours q WHERE q.organization_id = o.id AND q.user_id = u.id),
+       (SELECT json_agg(json_build_array(g.category_id, g.frequency, g.at, g.weekday))::text
+          FROM notifications_digestsetting g WHERE g.organization_id = o.id AND g.user_id = u.id),
        EXISTS (SELECT 1 FROM notifications_pushsubscription d WHERE d.organization_id = o.id AND d.user_id = u.id)
   FROM accounts_organization o
   LEFT JOIN accounts_membership m ON m.organization_id = o.id AND m.is_active
   LEFT JOIN accounts_user u ON u.id = m.user_id AND u.is_active
-  LEFT JOIN notifications_quiethours q ON q.organization_id = o.id AND q.user_id = u.id AND q.channel = '' AND q.enabled
  WHERE o.id = %s AND (u.id = ANY(%s) OR u.email_index = ANY(%s))
 """
 _EITHER = "(u.id = ANY(%s) OR u.email_index = ANY(%s))"
@@ -219,7 +224,8 @@ def _person(row: tuple[Any, ...]) -> Person:
     (user_id, email, has_phone, first_name, last_name, locale, zone, attributes, switches, suppressed) = row[
         3:13
     ]
-    start, end, days, quiet_zone, has_push = row[13:]
+    quiet_rows, digests, has_push = row[13:]
+    quiet = _quiet_periods(orjson.loads(quiet_rows), zone) if quiet_rows else {}
     addresses = {Channel.IN_APP.value, Channel.EMAIL.value}
     if has_phone:
         addresses.add(Channel.SMS.value)
@@ -235,7 +241,9 @@ def _person(row: tuple[Any, ...]) -> Person:
         time_zone=zone,
         attributes=orjson.loads(attributes),
         switches=tuple(_switch(*given) for given in orjson.loads(switches)) if switches else (),
-        quiet=_quiet(start, end, days, quiet_zone or zone) if start is not None else None,
+        quiet=quiet.pop("", None),
+        quiet_by_channel=quiet,
+        digests=tuple(_digest(*given) for given in orjson.loads(digests)) if digests else (),
         addresses=frozenset(addresses),
         suppressed=frozenset(suppressed or ()),
     )
@@ -247,8 +255,28 @@ def _switch(scope: str, target: str | None, channel: str, enabled: bool) -> RawS
     )
 
 
-def _quiet(start: dt.time, end: dt.time, days: list[int], zone: str) -> QuietPeriod:
-    return QuietPeriod(start=start, end=end, days=frozenset(days), zone=zone)
+def _quiet_periods(rows: list[list[Any]], zone: str) -> dict[str, QuietPeriod | None]:
+    """By channel ("" for all); None where quiet hours are off."""
+    return {
+        channel: QuietPeriod(
+            start=dt.time.fromisoformat(start),
+            end=dt.time.fromisoformat(end),
+            days=frozenset(days),
+            zone=own_zone or zone,
+        )
+        if enabled
+        else None
+        for channel, enabled, start, end, days, own_zone in rows
+    }
+
+
+def _digest(category: str | None, frequency: str, at: str, weekday: int) -> DigestChoice:
+    return DigestChoice(
+        category_id=uuid.UUID(category) if category else None,
+        frequency=frequency,
+        at=dt.time.fromisoformat(at),
+        weekday=weekday,
+    )
 
 
 def _bare_people(organization_id: uuid.UUID, bare: list[Reference], locale: str) -> dict[str, Person]:

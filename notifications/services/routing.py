@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from notifications.vocabulary import Channel, Reason
+from notifications.services.policy_facts import CapFull, DigestChoice, GoodMoment
+from notifications.vocabulary import Channel, Priority, Reason
 
 
 class Action(enum.StrEnum):
@@ -37,6 +38,9 @@ class EventFacts:
     channels: tuple[str, ...]
     is_critical: bool = False
     quiet_hours_policy: str = "defer"
+    is_digestible: bool = False
+    requires_consent: bool = False
+    priority: int = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,21 @@ class QuietPeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonFacts:
-    """What routing needs to know of one recipient."""
+    """What routing needs to know of one recipient.
+
+    ``quiet_by_channel`` stands instead of ``quiet`` for the channels that it names (None: no quiet hours there).
+    ``digest`` is how often mail of this event's category is wanted (None: at once), ``overflow`` the digest into
+    which a full cap sends it (None: this event cannot be digested), ``full`` the caps that leave no room, by channel.
+    """
 
     switches: tuple[Switch, ...] = ()
     quiet: QuietPeriod | None = None
+    quiet_by_channel: Mapping[str, QuietPeriod | None] = field(default_factory=dict)
+    zone: str = "UTC"
+    digest: DigestChoice | None = None
+    overflow: DigestChoice | None = None
+    full: Mapping[str, CapFull] = field(default_factory=dict)
+    moment: GoodMoment | None = None
     addresses: frozenset[str] = frozenset()
     suppressed: frozenset[str] = frozenset()
 
@@ -101,6 +116,7 @@ class Decision:
     reason: Reason
     due_at: dt.datetime
     detail: Mapping[str, Any] = field(default_factory=dict)
+    digest: DigestChoice | None = None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -123,6 +139,7 @@ def decide(
     now: dt.datetime,
     requested: tuple[str, ...] | None = None,
     scheduled_for: dt.datetime | None = None,
+    scheduled_local: dt.datetime | None = None,
 ) -> list[Decision]:
     """One decision per channel that is in question, in the order of ``Channel``.
 
