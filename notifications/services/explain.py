@@ -13,10 +13,10 @@ from castcomm.common.errors import InvalidInput, NotFound
 from notifications import selectors
 from notifications.models import Delivery, Notification, ProviderEvent
 from notifications.rendering.content import ContentFacts
-from notifications.services.catalog import EventTypeFacts, catalog_of
+from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
 from notifications.services.planning import routing_facts
 from notifications.services.recipients import Person, load_people, parse_recipients
-from notifications.services.routing import Decision, Switch, decide
+from notifications.services.routing import Decision, decide
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
 
 MAX_EVENTS = 100  # told per delivery, the first ones
@@ -187,27 +187,22 @@ def would_reach(
         )
     person = people[0]
     content = kind.template.content_for(person.locale, facts.locale) if kind.template else None
-    defaults = tuple(
-        Switch(s.scope, s.channel, s.enabled, False)
-        for s in catalog.switches
-        if s.target in (None, kind.id, kind.category_id)
-    )
     wanted = tuple(channels) if channels is not None else None
-    return [_decision_json(one) for one in _decide(person, kind, content, defaults, wanted)]
+    return [_decision_json(one) for one in _decide(person, kind, content, catalog, wanted)]
 
 
 def _decide(
     person: Person,
     kind: EventTypeFacts,
     content: ContentFacts | None,
-    defaults: tuple[Switch, ...],
+    catalog: Catalog,
     wanted: tuple[str, ...] | None,
 ) -> list[Decision]:
     # Without a template the caller gives the text, so that no channel lacks content.
     contents = content.channels() if content else frozenset(Channel.values)
     return decide(
         event=kind.routing,
-        person=routing_facts(person, kind, defaults),
+        person=routing_facts(person, kind, catalog),
         contents=contents,
         now=current_time(),
         requested=wanted,

@@ -5,24 +5,40 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from castcomm.common.crypto import encrypt
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
-from notifications.rendering.content import ContentFacts, literal_content, render_in_app
+from notifications.rendering.content import ContentFacts, InAppText, literal_content, render_in_app
 from notifications.rendering.context import RESERVED_NAMES, message_context
 from notifications.rendering.sandbox import RenderingError, plain
+from notifications.services.caps.room import NO_CAPS, Room
 from notifications.services.catalog import Catalog, EventTypeFacts, TemplateFacts
+from notifications.services.digests.schedule import choice_for, overflow_for
+from notifications.services.digests.text import text_for
+from notifications.services.policy_facts import DigestChoice
 from notifications.services.recipients import OrganizationFacts, Person, address_index
 from notifications.services.routing import Action, Decision, EventFacts, PersonFacts, Switch, decide
+from notifications.services.smart_send.moments import NO_MOMENTS, Moments
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
+
+LAST_ZONE = dt.timedelta(hours=12)  # behind UTC
+STATUS_OF = {
+    Action.SEND: DeliveryStatus.PENDING,
+    Action.DEFER: DeliveryStatus.DEFERRED,
+    Action.DIGEST: DeliveryStatus.IN_DIGEST,
+    Action.SUPPRESS: DeliveryStatus.SUPPRESSED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one call asks for, checked and independent of its recipients."""
+    """What one call asks for, checked and independent of its recipients.
+
+    ``scheduled_local`` is naive: a time in each recipient's own zone. ``tags`` are the event type's and the call's.
+    """
 
     request_id: uuid.UUID
     organization_id: uuid.UUID
@@ -38,11 +54,27 @@ class Message:
     idempotency_key: str
     now: dt.datetime
     mail: Mapping[str, Any] | None = None
+    tags: tuple[str, ...] = ()
+    scheduled_local: dt.datetime | None = None
 
     @property
     def expires_at(self) -> dt.datetime | None:
         lifetime = self.event_type.expires_after
-        return (self.scheduled_for or self.now) + lifetime if lifetime else None
+        return (self.scheduled_for or self._last_local or self.now) + lifetime if lifetime else None
+
+    @property
+    def _last_local(self) -> dt.datetime | None:
+        """When the local time is there in the last of all zones."""
+        local = self.scheduled_local
+        return local.replace(tzinfo=dt.UTC) + LAST_ZONE if local else None
+
+    @property
+    def event(self) -> EventFacts:
+        """The event type as routing weighs it, with what the call says instead."""
+        event = self.event_type.routing
+        if (event.is_critical, event.priority) == (self.critical, self.priority):
+            return event
+        return replace(event, is_critical=self.critical, priority=self.priority)
 
     def content_for(self, person: Person, organization: OrganizationFacts) -> ContentFacts | None:
         if self.literal is not None:
@@ -59,6 +91,7 @@ class PlannedDelivery:
     decision: dict[str, Any]
     due_at: dt.datetime
     error: str = ""
+    digest: DigestChoice | None = None
 
 
 @dataclass(slots=True)
@@ -72,6 +105,8 @@ class PlannedNotification:
     in_inbox: bool = False
     address: str = ""
     address_index: str = ""
+    tags: tuple[str, ...] = ()
+    actions: list[dict[str, str]] | None = None
 
 
 def check_data(data: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -142,24 +177,77 @@ def literal(content: Mapping[str, str] | None) -> ContentFacts | None:
 
 
 def plan(
-    message: Message, *, people: list[Person], organization: OrganizationFacts, catalog: Catalog
+    message: Message,
+    *,
+    people: list[Person],
+    organization: OrganizationFacts,
+    catalog: Catalog,
+    room: Room = NO_CAPS,
+    moments: Moments = NO_MOMENTS,
 ) -> list[PlannedNotification]:
-    """A planned notification for each person."""
-    defaults = tuple(
-        Switch(s.scope, s.channel, s.enabled, False) for s in _relevant(catalog.switches, message.event_type)
-    )
-    return [_plan_one(message, person, organization, defaults) for person in people]
+    """A planned notification for each person, within the room that the caps leave."""
+    planner = _Planner(message, organization, catalog, room, moments)
+    return [planner.plan(person) for person in people]
 
 
-def routing_facts(person: Person, event_type: EventTypeFacts, defaults: tuple[Switch, ...]) -> PersonFacts:
-    """The person's facts, narrowed to one event type."""
+def routing_facts(
+    person: Person,
+    event_type: EventTypeFacts,
+    catalog: Catalog,
+    *,
+    room: Room = NO_CAPS,
+    moments: Moments = NO_MOMENTS,
+) -> PersonFacts:
+    """The person's facts, narrowed to one event type, with the organization's defaults behind them."""
     personal = tuple(Switch(s.scope, s.channel, s.enabled) for s in _relevant(person.switches, event_type))
+    defaults = tuple(
+        Switch(s.scope, s.channel, s.enabled, False) for s in _relevant(catalog.switches, event_type)
+    )
+    choices = {"personal": person.digests, "defaults": catalog.digests}
+    collects = event_type.is_digestible and person.user_id is not None and Channel.EMAIL in person.addresses
     return PersonFacts(
         switches=personal + defaults,
         quiet=person.quiet,
+        quiet_by_channel=person.quiet_by_channel,
+        zone=person.time_zone,
+        digest=choice_for(event_type.category_id, **choices) if collects else None,
+        overflow=overflow_for(event_type.category_id, **choices)
+        if collects and room is not NO_CAPS
+        else None,
+        full=room.full(person.user_id),
+        moment=moments.of(person.user_id),
         addresses=person.addresses,
         suppressed=person.suppressed,
     )
+
+
+def decide_within(
+    room: Room,
+    user_id: uuid.UUID | None,
+    *,
+    event: EventFacts,
+    person: PersonFacts,
+    contents: frozenset[str],
+    now: dt.datetime,
+    requested: tuple[str, ...] | None = None,
+    scheduled_for: dt.datetime | None = None,
+    scheduled_local: dt.datetime | None = None,
+) -> list[Decision]:
+    """``decide``, again while the channels that would go out at once are together more than the caps leave room for."""
+    while True:
+        decisions = decide(
+            event=event,
+            person=person,
+            contents=contents,
+            now=now,
+            requested=requested,
+            scheduled_for=scheduled_for,
+            scheduled_local=scheduled_local,
+        )
+        beyond = room.beyond(user_id, [one.channel for one in decisions if one.action == Action.SEND])
+        if not beyond.keys() - person.full.keys():
+            return decisions
+        person = replace(person, full={**person.full, **beyond})
 
 
 def _relevant(switches: Any, event_type: EventTypeFacts) -> Any:
@@ -167,32 +255,54 @@ def _relevant(switches: Any, event_type: EventTypeFacts) -> Any:
     return (switch for switch in switches if switch.target in targets)
 
 
-def _plan_one(
-    message: Message, person: Person, organization: OrganizationFacts, defaults: tuple[Switch, ...]
-) -> PlannedNotification:
-    content = message.content_for(person, organization)
-    event = message.event_type.routing
-    if message.critical != event.is_critical:
-        event = EventFacts(
-            channels=event.channels, is_critical=message.critical, quiet_hours_policy=event.quiet_hours_policy
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """What the recipients of one call have in common."""
+
+    message: Message
+    organization: OrganizationFacts
+    catalog: Catalog
+    room: Room
+    moments: Moments
+
+    def plan(self, person: Person) -> PlannedNotification:
+        content = self.message.content_for(person, self.organization)
+        deliveries = [_planned_delivery(one) for one in self._decide(person, content)]
+        planned = PlannedNotification(new_id(), person, deliveries, tags=self.message.tags)
+        if person.user_id is None:
+            planned.address = encrypt(person.email or person.phone)
+            planned.address_index = address_index(person.email, person.phone)
+        if content is not None:
+            self._fill_in(planned, content)
+        return planned
+
+    def _decide(self, person: Person, content: ContentFacts | None) -> list[Decision]:
+        message = self.message
+        return decide_within(
+            self.room,
+            person.user_id,
+            event=message.event,
+            person=routing_facts(
+                person, message.event_type, self.catalog, room=self.room, moments=self.moments
+            ),
+            contents=content.channels() if content else frozenset(),
+            now=message.now,
+            requested=message.channels,
+            scheduled_for=message.scheduled_for,
+            scheduled_local=message.scheduled_local,
         )
-    decisions = decide(
-        event=event,
-        person=routing_facts(person, message.event_type, defaults),
-        contents=content.channels() if content else frozenset(),
-        now=message.now,
-        requested=message.channels,
-        scheduled_for=message.scheduled_for,
-    )
-    planned = PlannedNotification(new_id(), person, [_planned_delivery(d) for d in decisions])
-    if person.user_id is None:
-        planned.address = encrypt(person.email or person.phone)
-        planned.address_index = address_index(person.email, person.phone)
-    for delivery in planned.deliveries:
-        if delivery.channel == Channel.IN_APP and delivery.status != DeliveryStatus.SUPPRESSED:
-            assert content is not None
-            _fill_in_app(planned, delivery, content, context_for(message, planned.id, person, organization))
-    return planned
+
+    def _fill_in(self, planned: PlannedNotification, content: ContentFacts) -> None:
+        """The text that is shown in the inbox and in a digest, if it comes into one of them."""
+        for delivery in planned.deliveries:
+            if delivery.channel == Channel.IN_APP and delivery.status != DeliveryStatus.SUPPRESSED:
+                _fill_in_app(planned, delivery, content, self._context(planned))
+        for delivery in planned.deliveries:
+            if delivery.status == DeliveryStatus.IN_DIGEST and not planned.title:
+                _fill_digest(planned, delivery, content, self._context(planned))
+
+    def _context(self, planned: PlannedNotification) -> dict[str, Any]:
+        return context_for(self.message, planned.id, planned.person, self.organization)
 
 
 def context_for(
@@ -210,20 +320,20 @@ def context_for(
 
 
 def _planned_delivery(decision: Decision) -> PlannedDelivery:
-    status = {
-        Action.SEND: DeliveryStatus.PENDING,
-        Action.DEFER: DeliveryStatus.DEFERRED,
-        Action.DIGEST: DeliveryStatus.IN_DIGEST,
-        Action.SUPPRESS: DeliveryStatus.SUPPRESSED,
-    }[decision.action]
     return PlannedDelivery(
         new_id(),
         decision.channel,
-        status.value,
+        STATUS_OF[decision.action].value,
         decision.reason.value,
-        {"action": decision.action.value, "reason": decision.reason.value, **decision.detail},
+        decision_json(decision),
         decision.due_at,
+        digest=decision.digest,
     )
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """What a delivery keeps of what routing weighed."""
+    return {"action": decision.action.value, "reason": decision.reason.value, **decision.detail}
 
 
 def _fill_in_app(
@@ -231,12 +341,31 @@ def _fill_in_app(
 ) -> None:
     """Render the inbox text now; what goes in at once is delivered by being written."""
     try:
-        text = render_in_app(content, context)
+        _set_text(planned, render_in_app(content, context))
     except RenderingError as error:
-        delivery.status, delivery.reason = DeliveryStatus.FAILED.value, Reason.RENDERING.value
-        delivery.error = str(error)
+        _fail(delivery, error)
         return
-    planned.title, planned.body, planned.action_url = text.title, text.body, text.action_url
     if delivery.status == DeliveryStatus.PENDING:
         planned.in_inbox = True
         delivery.status, delivery.reason = DeliveryStatus.DELIVERED.value, Reason.IN_INBOX.value
+
+
+def _fill_digest(
+    planned: PlannedNotification, delivery: PlannedDelivery, content: ContentFacts, context: Mapping[str, Any]
+) -> None:
+    """Render what the digest will say of it: by then its template may have changed."""
+    try:
+        _set_text(planned, text_for(content, context))
+    except RenderingError as error:
+        _fail(delivery, error)
+
+
+def _set_text(planned: PlannedNotification, text: InAppText) -> None:
+    planned.title, planned.body, planned.action_url = text.title, text.body, text.action_url
+    planned.actions = text.actions
+
+
+def _fail(delivery: PlannedDelivery, error: RenderingError) -> None:
+    delivery.status, delivery.reason = DeliveryStatus.FAILED.value, Reason.RENDERING.value
+    delivery.error = str(error)
+    delivery.digest = None

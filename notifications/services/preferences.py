@@ -19,7 +19,7 @@ from notifications.models import Category, EventType, Preference, PreferenceScop
 from notifications.services.catalog import catalog_of
 from notifications.services.planning import routing_facts
 from notifications.services.recipients import load_people, parse_recipients
-from notifications.services.routing import Action, Switch, decide
+from notifications.services.routing import Action, decide
 from notifications.vocabulary import Channel
 
 MAX_CHANGES = 500
@@ -226,12 +226,7 @@ def effective_preferences(*, organization: Organization, user: User) -> list[dic
     for kind in sorted(catalog.event_types.values(), key=lambda one: one.key):
         if not kind.is_active:
             continue
-        defaults = tuple(
-            Switch(s.scope, s.channel, s.enabled, False)
-            for s in catalog.switches
-            if s.target in (None, kind.id, kind.category_id)
-        )
-        person = routing_facts(people[0], kind, defaults)
+        person = routing_facts(people[0], kind, catalog)
         content = kind.template.content_for(people[0].locale, facts.locale) if kind.template else None
         contents = content.channels() if content else frozenset(Channel.values)
         decided = {
