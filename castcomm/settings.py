@@ -1,13 +1,13 @@
 """Every setting of CastComm, typed, from the environment. ``.env.example`` describes each variable.
 
-Nothing else in the code base reads the environment. A value that cannot work fails ``manage.py check``
-with a numbered message (``castcomm.monitoring.checks``).
+Nothing else in the code base reads the environment; what no deployment can change stands in
+``castcomm.settings_of_libraries``. A value that cannot work fails ``manage.py check`` with a numbered message
+(``castcomm.monitoring.checks``).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import reverse_lazy
 
 from castcomm import process
+from castcomm import settings_of_libraries as libraries
 from castcomm.embedded.environment import lasting_secrets
+from castcomm.settings_of_libraries import *  # noqa: F403 - all of them are settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -60,76 +61,7 @@ ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS", default=[_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
 )
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ORIGINS", default=[])
-CORS_ALLOW_HEADERS = (
-    "accept",
-    "authorization",
-    "content-type",
-    "idempotency-key",
-    "x-csrftoken",
-    "x-organization",
-    "x-session-token",
-)
-CORS_EXPOSE_HEADERS = ("Retry-After", "Idempotency-Replayed")
 CSRF_TRUSTED_ORIGINS = sorted({PUBLIC_URL, *CORS_ALLOWED_ORIGINS})
-
-INSTALLED_APPS = [
-    "daphne",
-    "unfold",
-    "unfold.contrib.filters",
-    "unfold.contrib.forms",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django.contrib.postgres",
-    "allauth",
-    "allauth.account",
-    "allauth.socialaccount",
-    "allauth.socialaccount.providers.google",
-    "allauth.socialaccount.providers.github",
-    "allauth.mfa",
-    "allauth.usersessions",
-    "allauth.headless",
-    "channels",
-    "corsheaders",
-    "django_celery_beat",
-    "django_filters",
-    "django_prometheus",
-    "django_structlog",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "drf_standardized_errors",
-    "rest_framework",
-    "castcomm.common",
-    "castcomm.monitoring",
-    "castcomm.realtime",
-    "accounts",
-    "notifications",
-    "messaging",
-    "workflows",
-]
-
-MIDDLEWARE = [
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
-    "castcomm.common.middleware.RefuseNul",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
-]
 
 ROOT_URLCONF = "castcomm.urls"
 ASGI_APPLICATION = "castcomm.asgi.application"
@@ -213,55 +145,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": REDIS_SOCKET_TIMEOUT,
     "visibility_timeout": 3600,
 }
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_PUBLISH_RETRY = False
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_TIME_LIMIT = 300
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_SEND_TASK_EVENTS = False
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_DB_REUSE_MAX = sys.maxsize  # connections outlive a task; castcomm.celery looks after them
-CELERY_TASK_DEFAULT_QUEUE = "maintenance"
-CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-CELERY_BEAT_MAX_LOOP_INTERVAL = 1
-DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- People and sign-in -------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
 # The slug of the organization of those who sign up without naming one.
 DEFAULT_ORGANIZATION = env.str("DEFAULT_ORGANIZATION", default="")
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
-]
-LOGIN_URL = reverse_lazy("account_login")
-LOGIN_REDIRECT_URL = "/"
-ACCOUNT_LOGOUT_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "accounts.allauth_adapters.AccountAdapter"
-SOCIALACCOUNT_ADAPTER = "accounts.allauth_adapters.SocialAccountAdapter"
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = False
-ACCOUNT_CONFIRM_EMAIL_ON_GET = False
-ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _public.scheme
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
-SOCIALACCOUNT_LOGIN_ON_GET = False
-SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
     "google": {"SCOPE": ["profile", "email"], "OAUTH_PKCE_ENABLED": True},
     "github": {"SCOPE": ["user:email"]},
@@ -274,17 +164,11 @@ for _provider, _prefix in (("google", "GOOGLE"), ("github", "GITHUB")):
                 "secret": env.str(f"{_prefix}_CLIENT_SECRET", default=""),
             }
         ]
-HEADLESS_ONLY = False
-HEADLESS_SERVE_SPECIFICATION = False
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105
 HEADLESS_JWT_PRIVATE_KEY = _secret("JWT_PRIVATE_KEY").replace("\\n", "\n")
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.int("JWT_ACCESS_SECONDS", default=300)
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = env.int("JWT_REFRESH_SECONDS", default=14 * 86400)
-HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
-HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
 # allauth counts failed sign-ins per address.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
-MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 
 # --- Encryption ---------------------------------------------------------------------------------------
 
@@ -298,64 +182,13 @@ BLIND_INDEX_KEY = _secret("BLIND_INDEX_KEY")
 # --- The API ------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.api.authentication.ApiKeyAuthentication",
-        "accounts.api.authentication.JWTAuthentication",
-        "accounts.api.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.IsMember"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["castcomm.common.api.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "castcomm.common.api.pagination.CursorPagination",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    **libraries.REST_FRAMEWORK,
     # Whose address counts for the rate of those who are not signed in: the caller's, or what one proxy says.
     "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
-    "DEFAULT_SCHEMA_CLASS": "castcomm.common.api.schema.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": [
-        "rest_framework.throttling.AnonRateThrottle",
-        "rest_framework.throttling.UserRateThrottle",
-    ],
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("API_RATE_ANONYMOUS", default="60/min"),
         "user": env.str("API_RATE_USER", default="6000/min"),
     },
-    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-DRF_STANDARDIZED_ERRORS = {
-    "EXCEPTION_HANDLER_CLASS": "castcomm.common.api.exceptions.Handler",
-    "EXCEPTION_FORMATTER_CLASS": "castcomm.common.api.exceptions.Formatter",
-    "NESTED_FIELD_SEPARATOR": ".",
-    "ALLOWED_ERROR_STATUS_CODES": ["400", "401", "403", "404", "409", "422", "429"],
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "CastComm",
-    "DESCRIPTION": "Notifications, conversations and workflows.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "PREPROCESSING_HOOKS": ["castcomm.common.api.routing.canonical_addresses"],
-    "POSTPROCESSING_HOOKS": ["drf_standardized_errors.openapi_hooks.postprocess_schema_enums"],
-    # Names for choices that several fields of the same name have; the schema must not make them up.
-    "ENUM_NAME_OVERRIDES": {
-        "ValidationErrorEnum": "drf_standardized_errors.openapi_serializers.ValidationErrorEnum.choices",
-        "ClientErrorEnum": "drf_standardized_errors.openapi_serializers.ClientErrorEnum.choices",
-        "OrganizationRole": "accounts.models.organizations.Role.choices",
-        "ThreadRole": "messaging.models.participants.Role.choices",
-        "ThreadKind": "messaging.models.threads.Kind.choices",
-        "ChannelEnum": "notifications.vocabulary.Channel.choices",
-        "PushKind": "notifications.models.preferences.PushKind.choices",
-        "TemplateKind": "notifications.models.templates.TemplateKind.choices",
-        "WebhookKind": "notifications.models.webhooks.WebhookKind.choices",
-        "WebhookDeliveryStatus": "notifications.models.webhooks.WebhookStatus.choices",
-        "ExecutionStatus": "workflows.models.executions.ExecutionStatus.choices",
-    },
-    # The pages of the documentation load nothing from other hosts.
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
 # What a view of the API takes that says nothing else; sends take files and long lists of recipients.
 API_BODY_BYTES = 1024 * 1024
@@ -496,55 +329,17 @@ SECURE_HSTS_PRELOAD = SECURE
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# The admin theme evaluates expressions and writes inline styles; CastComm's own pages set a stricter policy.
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/admin/"],
+    **libraries.CONTENT_SECURITY_POLICY,
     "DIRECTIVES": {
-        "default-src": ["'self'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
-        "img-src": ["'self'", "data:", "https:"],
-        "connect-src": ["'self'", "ws:" if not SECURE else "wss:"],
-        "frame-ancestors": ["'none'"],
-        "base-uri": ["'self'"],
-        "form-action": ["'self'"],
-        "object-src": ["'none'"],
+        **libraries.CONTENT_SECURITY_POLICY["DIRECTIVES"],
+        "connect-src": ["'self'", "wss:" if SECURE else "ws:"],
     },
 }
 INTERNAL_IPS = ["127.0.0.1"]
 
 # --- The admin ----------------------------------------------------------------------------------------
 
-UNFOLD = {
-    "SITE_TITLE": "CastComm",
-    "SITE_HEADER": "CastComm",
-    "SITE_SUBHEADER": "Notifications, conversations, workflows",
-    "SITE_SYMBOL": "campaign",
-    "SITE_URL": "/",
-    # The pages' own accent, so that the admin looks like the same house.
-    "COLORS": {
-        "primary": {
-            "50": "#f0fafa",
-            "100": "#d5f1f1",
-            "200": "#ace2e3",
-            "300": "#76cccf",
-            "400": "#3faeb3",
-            "500": "#1f9197",
-            "600": "#0f767d",
-            "700": "#0a6a70",
-            "800": "#0d4e53",
-            "900": "#104246",
-            "950": "#04272a",
-        }
-    },
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {
-        "show_search": True,
-        "show_all_applications": False,
-        "navigation": "castcomm.admin_navigation.navigation",
-    },
-}
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
 # --- Logs ---------------------------------------------------------------------------------------------
@@ -553,8 +348,6 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="console" if DEBUG else "json")
 LOGGING_CONFIG = "castcomm.monitoring.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
-# An IP address is personal data; the request id joins our lines with those of a proxy.
-DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 # X-Request-ID is a proxy's to give; from anyone else it would be the client's own invention.
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = BEHIND_PROXY
 
@@ -563,4 +356,3 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = BEHIND_PROXY
 # /metrics answers to these addresses, and to whoever sends "Authorization: Bearer <METRICS_TOKEN>".
 METRICS_ALLOWED_IPS: list[str] = env.list("METRICS_ALLOWED_IPS", default=["127.0.0.1", "::1"])
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
-PROMETHEUS_EXPORT_MIGRATIONS = False
