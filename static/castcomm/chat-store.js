@@ -16,6 +16,8 @@ export class ChatStore extends EventTarget {
   #me;
   #next = null;
   #stale = new Set();
+  #heard = new Set(); // conversations that changed while the list was on its way
+  #heads = {};
   #timer = 0;
   #listeners = new AbortController();
 
@@ -59,8 +61,7 @@ export class ChatStore extends EventTarget {
     } catch (error) {
       this.error = error;
     }
-    this.loading = false;
-    this.#changed();
+    this.#loaded();
   }
 
   async more() {
@@ -74,8 +75,7 @@ export class ChatStore extends EventTarget {
     } catch (error) {
       this.error = error;
     }
-    this.loading = false;
-    this.#changed();
+    this.#loaded();
   }
 
   /** The members of the organization whose name or address fits, without the person themself. */
@@ -106,7 +106,19 @@ export class ChatStore extends EventTarget {
     return others.map(({ user }) => user.display_name).join(", ") || "Only you";
   }
 
+  /** What was heard while a page of the list was on its way may not be in it. */
+  #loaded() {
+    this.loading = false;
+    const [heard, heads] = [this.#heard, this.#heads];
+    this.#heard = new Set();
+    this.#heads = {};
+    for (const id of heard) this.#refresh(id);
+    this.#noticeHeads(heads);
+    this.#changed();
+  }
+
   #received({ event, thread: id, seq, data = {} }) {
+    if (this.loading) this.#heard.add(id);
     const known = this.threads.find((thread) => thread.id === id);
     if (event === "thread:updated" && data.op === "gone") this.#remove(id);
     else if (known && event === "thread:updated" && data.op === "message") this.#heardMessage(known, data);
@@ -133,7 +145,10 @@ export class ChatStore extends EventTarget {
   }
 
   #noticeHeads(heads = {}) {
-    if (this.loading) return;
+    if (this.loading) {
+      Object.assign(this.#heads, heads);
+      return;
+    }
     for (const [id, head] of Object.entries(heads ?? {})) {
       const known = this.threads.find((thread) => thread.id === id);
       if (known ? known.head_seq < head : !this.hasMore) this.#refresh(id);

@@ -38,6 +38,8 @@ export class InboxStore extends EventTarget {
   #api;
   #connection;
   #seq = null;
+  #head = 0; // the highest number heard of, whether what it stands for is here or not
+  #reads = 0;
   #next = null;
   #turn = 0;
   #countTimer = 0;
@@ -62,7 +64,8 @@ export class InboxStore extends EventTarget {
     const { signal } = this.#listeners;
     const listen = (event, handle) => this.#connection.addEventListener(event, handle, { signal });
     listen("push:notification", ({ detail: frame }) => this.#received(frame));
-    listen("resync", () => this.catchUp());
+    // What is being loaded may be older than what the server says was lost.
+    listen("resync", () => (this.loading ? this.load(this.filter) : this.catchUp()));
     listen("ready", ({ detail }) => this.#noticeHead(detail.inbox_seq));
     listen("heads", ({ detail }) => this.#noticeHead(detail.inbox_seq));
     this.#connection.retain();
@@ -88,9 +91,9 @@ export class InboxStore extends EventTarget {
       const page = await this.#api.get("/notifications", { ...this.#lists[filter].query, limit: PAGE });
       if (turn !== this.#turn) return;
       this.#counted(counts);
-      this.#seq = counts.inbox_seq;
       this.items = page.results;
       this.#next = page.next;
+      this.#readAsOf(counts.inbox_seq);
     } catch (error) {
       if (turn !== this.#turn) return;
       this.error = error;
@@ -103,6 +106,7 @@ export class InboxStore extends EventTarget {
   async more() {
     if (!this.#next || this.loading) return;
     const turn = this.#turn;
+    const seq = this.#seq;
     this.loading = true;
     this.#changed();
     try {
@@ -112,6 +116,7 @@ export class InboxStore extends EventTarget {
       this.items = [...this.items, ...page.results.filter((item) => !known.has(item.id))];
       this.#next = page.next;
       this.error = null;
+      this.#readAsOf(seq);
     } catch (error) {
       if (turn !== this.#turn) return;
       this.error = error;
@@ -193,9 +198,13 @@ export class InboxStore extends EventTarget {
       return;
     }
     this.#catching = true;
+    const reads = this.#reads;
     try {
       const { results, inbox_seq, complete } = await this.#api.get("/notifications", { since_seq: this.#seq });
-      if (complete) {
+      if (reads !== this.#reads) {
+        // Rows were read meanwhile that may be older than where this began.
+        this.#again = true;
+      } else if (complete) {
         for (const item of results) this.#merge(item);
         this.#seq = Math.max(this.#seq, inbox_seq);
         this.#countSoon();
@@ -216,18 +225,25 @@ export class InboxStore extends EventTarget {
   }
 
   #received(frame) {
-    const inOrder = this.#seq !== null && frame.seq === this.#seq + 1;
-    if (inOrder) {
+    if (this.#seq !== null && frame.seq === this.#seq + 1) {
       this.#merge(frame.data);
       this.#countSoon();
       this.#changed();
-    } else if (frame.seq > this.#seq) {
-      this.catchUp();
     }
+    this.#noticeHead(frame.seq);
   }
 
-  #noticeHead(head) {
-    if (this.#seq !== null && head > this.#seq) this.catchUp();
+  /** The inbox has come to this number; one that is heard before the rows are there is kept until they are. */
+  #noticeHead(head = 0) {
+    this.#head = Math.max(this.#head, head);
+    if (this.#seq !== null && this.#head > this.#seq) this.catchUp();
+  }
+
+  /** Rows came that are as old as this number: a change that was heard of while they travelled may not be in them. */
+  #readAsOf(seq) {
+    this.#seq = seq;
+    this.#reads += 1;
+    this.#noticeHead();
   }
 
   #merge(item) {
@@ -261,7 +277,9 @@ export class InboxStore extends EventTarget {
     }
     try {
       const answer = await this.#api.post(path, body);
-      if (answer?.id && old) this.items = this.items.map((item) => (item.id === id ? { ...item, ...answer } : item));
+      if (answer?.id && old) {
+        this.items = this.items.map((item) => (isOlder(item, answer) ? { ...item, ...answer } : item));
+      }
     } catch (error) {
       this.#putBack(old, unreadBefore);
       throw error;
@@ -272,8 +290,9 @@ export class InboxStore extends EventTarget {
   }
 
   #putBack(old, unreadBefore) {
-    if (old) {
-      // Only this row: others may have changed while the server was asked.
+    const present = this.items.find((item) => item.id === old?.id);
+    if (old && !(present?.seq > old.seq)) {
+      // Only this row, and only if nothing newer came: others may have changed while the server was asked.
       const others = this.items.filter((item) => item.id !== old.id);
       const place = others.findIndex((known) => comesBefore(old, known));
       others.splice(place < 0 ? others.length : place, 0, old);
@@ -308,6 +327,8 @@ export class InboxStore extends EventTarget {
     this.dispatchEvent(new CustomEvent("change"));
   }
 }
+
+const isOlder = (item, answer) => item.id === answer.id && item.seq <= answer.seq;
 
 const countsAsUnread = (item) => Number(!item.read_at && isInPlace(item));
 

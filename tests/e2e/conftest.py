@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,6 +31,14 @@ EXPECTED = ("net::ERR_", "WebSocket connection to", "Failed to load resource")
 expect.set_options(timeout=10_000)
 
 OpenPage = Callable[..., Page]
+
+
+def wait_until(page: Page, condition: Callable[[], bool]) -> None:
+    """Let the page go on until ``condition`` holds; fails after twenty seconds."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        page.wait_for_timeout(20)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from accounts.models import Organization, User
 from castcomm.common.clock import now
 from notifications.models import Notification
-from tests.e2e.conftest import PHONE, OpenPage
+from notifications.services import inbox
+from tests.e2e.conftest import PHONE, OpenPage, wait_until
 from tests.e2e.test_accessibility import violations, widths
 from tests.e2e.test_inbox import notify, row
 
@@ -93,6 +96,35 @@ def test_a_button_is_done_everywhere_and_can_be_undone(
     page.goto("/inbox/")
     expect(page.get_by_role("link", name="View it (done)")).to_be_visible()
     assert set(Notification.objects.get(id=made.id).actions_done or {}) == {"view"}
+
+
+def test_what_changes_while_the_list_is_on_its_way_is_shown(
+    open_page: OpenPage, people: tuple[User, User], organization: Organization
+) -> None:
+    ada, _ = people
+    made = notify(organization, ada, "In between")
+    # Otherwise the page marks it as seen itself, and that change would tell it of the one before.
+    inbox.mark_one(organization=organization, user=ada, notification_id=made.id, act="seen")
+    page = open_page(ada, "/accounts/login/")
+    held: list[tuple[Route, Any]] = []
+    frames: list[str | bytes] = []
+
+    def hold(route: Route) -> None:
+        if "since_seq" in route.request.url:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route(re.compile(r"/api/v1/notifications\?"), hold)
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
+    page.goto("/inbox/")
+    # The list has been read and the page listens; then somebody reads the row elsewhere.
+    wait_until(page, lambda: bool(held) and any("auth:success" in str(one) for one in frames))
+    inbox.mark_one(organization=organization, user=ada, notification_id=made.id, act="read")
+    wait_until(page, lambda: any('"event":"notification"' in str(one) for one in frames))
+    for route, response in held:
+        route.fulfill(response=response)
+    expect(page.get_by_role("button", name="Mark unread: In between")).to_be_visible()
 
 
 def test_a_tab_shows_its_tag_alone(
