@@ -20,9 +20,10 @@ from notifications.rendering.context import message_context, person_context
 from notifications.rendering.sandbox import RenderingError
 from notifications.services import attachments, mail_links, outbox, push_subscriptions
 from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
+from notifications.services.digests.text import text_for
 from notifications.services.outbox import Details, Settled
+from notifications.services.rechecking import look_again
 from notifications.services.retrying import try_again
-from notifications.services.routing import Switch, deciding_switch
 from notifications.services.sms_regions import may_text, regions_of
 from notifications.services.sms_segments import count_segments
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
@@ -72,15 +73,11 @@ class _Shared:
 def compose(channel_key: str, claimed: Sequence[uuid.UUID]) -> tuple[list[Job], list[Settled]]:
     """The messages for claimed deliveries, and the settled ones for which there is none."""
     texts = _Texts(outbox.details(claimed))
-    rows = texts.affordable
-    shared = texts.shared()
-    targets = _push_targets(rows) if channel_key == Channel.PUSH else {}
+    batch = _Batch(channel_key, texts, current_time())
     jobs: list[Job] = []
     refused = [_put_back(row, row.attempts) for row in texts.too_much]
-    now = current_time()
-    for row in rows:
-        devices = targets.get((row.organization_id, row.user_id), ())
-        made = _composed(channel_key, row, shared[row.request_id], devices, now)
+    for row in texts.affordable:
+        made = batch.composed(row)
         (jobs if isinstance(made, Job) else refused).append(made)  # type: ignore[arg-type]
     return jobs, refused
 
@@ -135,30 +132,115 @@ def _push_targets(
     }
 
 
-def _composed(
-    channel_key: str, row: Details, shared: _Shared, devices: tuple[PushTarget, ...], now: dt.datetime
-) -> Job | Settled:
-    """``_compose_one``; what nobody foresaw fails this delivery for now, and not the batch it came in."""
-    try:
-        if _is_pinned(row) and _is_past_asking(row, now):
-            return _parked(row, "Its provider no longer recognises a second try.")
-        made = _compose_one(channel_key, row, shared, devices, now)
-    except Exception as error:
-        log.exception("dispatch.not_composed", delivery_id=str(row.delivery_id))
-        failed = _put_back(row, row.attempts + 1)
-        failed.reason = Reason.SAME_PROVIDER if _is_pinned(row) else Reason.RETRYING
-        failed.error = f"{type(error).__name__}: {error}"[:1000]
-        tries = row.attempts + 1 - row.forgiven
-        try_again(failed, tries, retry_after=None, now=now, may_have_left=_is_pinned(row))
-        return failed
-    if isinstance(made, Settled) and _is_pinned(row):
-        return _parked(row, f"It is not asked for again: {made.reason.label}")
-    return made
+class _Batch:
+    """Deliveries of one channel that go out together, with all that their messages are made of."""
+
+    def __init__(self, channel_key: str, texts: _Texts, now: dt.datetime) -> None:
+        rows = texts.affordable
+        self.channel = channel_key
+        self.now = now
+        self.shared = texts.shared()
+        self.devices = _push_targets(rows) if channel_key == Channel.PUSH else {}
+        waited = [row for row in rows if row.put_off is not None and _refusal(row, now) is None]
+        self.put_off = look_again(channel_key, waited, now=now) if waited else {}
+
+    def composed(self, row: Details) -> Job | Settled:
+        """``_compose``; what nobody foresaw fails this delivery for now, and not the batch it came in."""
+        try:
+            if row.is_pinned and _is_past_asking(row, self.now):
+                return _parked(row, "Its provider no longer recognises a second try.")
+            made = self._compose(row)
+        except Exception as error:
+            log.exception("dispatch.not_composed", delivery_id=str(row.delivery_id))
+            failed = _put_back(row, row.attempts + 1)
+            failed.reason = Reason.SAME_PROVIDER if row.is_pinned else Reason.RETRYING
+            failed.error = f"{type(error).__name__}: {error}"[:1000]
+            tries = row.attempts + 1 - row.forgiven
+            try_again(failed, tries, retry_after=None, now=self.now, may_have_left=row.is_pinned)
+            return failed
+        if isinstance(made, Settled) and row.is_pinned:
+            return _parked(row, f"It is not asked for again: {made.reason.label}")
+        return made
+
+    def _compose(self, row: Details) -> Job | Settled:
+        """The message for one delivery, or why there is none."""
+        refusal = _refusal(row, self.now)
+        if refusal is not None:
+            return _refused(row, *refusal)
+        catalog = catalog_of(row.organization_id, revision=row.catalog_revision)
+        event_type = catalog.event_types_by_id[row.event_type_id]
+        content = self._content(row, catalog)
+        put_off = self.put_off.get(row.delivery_id)
+        if put_off is not None:
+            if put_off.digest is None or row.has_text or content is None:
+                return put_off
+            return self._with_text(row, put_off, content, event_type)
+        if content is None or self.channel not in content.channels():
+            return _refused(row, DeliveryStatus.SUPPRESSED, Reason.NO_TEMPLATE)
+        devices = self.devices.get((row.organization_id, row.user_id), ())
+        target = _addressed(self.channel, row, self.shared[row.request_id], devices, event_type)
+        if self.channel == Channel.SMS and not may_text(target.phone, regions_of(row.organization_id)):
+            return _refused(row, DeliveryStatus.SUPPRESSED, Reason.REGION)
+        try:
+            message = channels.get(self.channel).compose(
+                target, content, self._context(row, target, event_type)
+            )
+        except RenderingError as error:
+            return _not_rendered(row, content, error)
+        return self._job(row, message, content, event_type)
+
+    def _content(self, row: Details, catalog: Catalog) -> ContentFacts | None:
+        if row.template_id is None:
+            return self.shared[row.request_id].content
+        template = catalog.templates_by_id.get(row.template_id)
+        locales = (row.locale or row.organization_locale, row.organization_locale)
+        return template.content_for(*locales) if template else None
+
+    def _with_text(
+        self, row: Details, put_off: Settled, content: ContentFacts, event_type: EventTypeFacts
+    ) -> Settled:
+        """What goes into a digest after all, with what the digest will say of it."""
+        target = _addressed(self.channel, row, self.shared[row.request_id], (), event_type)
+        try:
+            put_off.text = text_for(content, self._context(row, target, event_type))
+        except RenderingError as error:
+            return _not_rendered(row, content, error)
+        return put_off
+
+    def _context(self, row: Details, target: Addressed, event_type: EventTypeFacts) -> dict[str, Any]:
+        return _context(row, self.shared[row.request_id].data, target, event_type)
+
+    def _job(self, row: Details, message: Any, content: ContentFacts, event_type: EventTypeFacts) -> Job:
+        return Job(
+            delivery_id=row.delivery_id,
+            organization_id=row.organization_id,
+            user_id=row.user_id,
+            attempts=row.attempts,
+            forgiven=row.forgiven,
+            message=message,
+            version_id=_version_of(content),
+            duplicates_allowed=event_type.duplicates_allowed,
+            critical=row.critical,
+            sends_per_minute=row.sends_per_minute,
+            pinned=row.account if row.is_pinned else "",
+            pinned_provider=row.provider if row.is_pinned else "",
+            weight=sum(len(one.content) for one in self.shared[row.request_id].files),
+            segments=count_segments(message.text).segments if isinstance(message, SmsMessage) else None,
+        )
 
 
-def _is_pinned(row: Details) -> bool:
-    """Whether one account may have sent it already, and nobody else may be asked."""
-    return row.reason == Reason.SAME_PROVIDER and row.account != ""
+def _version_of(content: ContentFacts) -> uuid.UUID | None:
+    return None if content.version_id == "literal" else uuid.UUID(content.version_id)
+
+
+def _refused(row: Details, status: DeliveryStatus, reason: Reason) -> Settled:
+    return Settled(row.delivery_id, row.organization_id, status, reason, row.attempts)
+
+
+def _not_rendered(row: Details, content: ContentFacts, error: RenderingError) -> Settled:
+    failed = _refused(row, DeliveryStatus.FAILED, Reason.RENDERING)
+    failed.error, failed.version_id = str(error), _version_of(content)
+    return failed
 
 
 def _is_past_asking(row: Details, now: dt.datetime) -> bool:
@@ -177,64 +259,9 @@ def _parked(row: Details, why: str) -> Settled:
 def _put_back(row: Details, attempts: int) -> Settled:
     """The delivery as it was, due at once."""
     made = Settled(row.delivery_id, row.organization_id, DeliveryStatus.PENDING, Reason(row.reason), attempts)
-    if _is_pinned(row):
+    if row.is_pinned:
         made.provider, made.account = row.provider, row.account
     return made
-
-
-def _compose_one(
-    channel_key: str, row: Details, shared: _Shared, devices: tuple[PushTarget, ...], now: dt.datetime
-) -> Job | Settled:
-    """The message for one delivery, or why there is none."""
-    refusal = _refusal(row, now)
-    if refusal is not None:
-        return Settled(row.delivery_id, row.organization_id, *refusal, row.attempts)
-    catalog = catalog_of(row.organization_id, revision=row.catalog_revision)
-    event_type = catalog.event_types_by_id[row.event_type_id]
-    if row.ask_preferences and _is_switched_off(channel_key, catalog, event_type, row.preferences):
-        return Settled(
-            row.delivery_id, row.organization_id, DeliveryStatus.SUPPRESSED, Reason.PREFERENCE, row.attempts
-        )
-    content = shared.content
-    if row.template_id is not None:
-        template = catalog.templates_by_id.get(row.template_id)
-        locales = (row.locale or row.organization_locale, row.organization_locale)
-        content = template.content_for(*locales) if template else None
-    if content is None or channel_key not in content.channels():
-        return Settled(
-            row.delivery_id, row.organization_id, DeliveryStatus.SUPPRESSED, Reason.NO_TEMPLATE, row.attempts
-        )
-    target = _addressed(channel_key, row, shared, devices, event_type)
-    if channel_key == Channel.SMS and not may_text(target.phone, regions_of(row.organization_id)):
-        return Settled(
-            row.delivery_id, row.organization_id, DeliveryStatus.SUPPRESSED, Reason.REGION, row.attempts
-        )
-    context = _context(row, shared, target, event_type)
-    version_id = None if content.version_id == "literal" else uuid.UUID(content.version_id)
-    try:
-        message = channels.get(channel_key).compose(target, content, context)
-    except RenderingError as error:
-        failed = Settled(
-            row.delivery_id, row.organization_id, DeliveryStatus.FAILED, Reason.RENDERING, row.attempts
-        )
-        failed.error, failed.version_id = str(error), version_id
-        return failed
-    return Job(
-        delivery_id=row.delivery_id,
-        organization_id=row.organization_id,
-        user_id=row.user_id,
-        attempts=row.attempts,
-        forgiven=row.forgiven,
-        message=message,
-        version_id=version_id,
-        duplicates_allowed=event_type.duplicates_allowed,
-        critical=row.critical,
-        sends_per_minute=row.sends_per_minute,
-        pinned=row.account if _is_pinned(row) else "",
-        pinned_provider=row.provider if _is_pinned(row) else "",
-        weight=sum(len(one.content) for one in shared.files),
-        segments=count_segments(message.text).segments if isinstance(message, SmsMessage) else None,
-    )
 
 
 def _addressed(
@@ -277,7 +304,9 @@ def _addressed(
     )
 
 
-def _context(row: Details, shared: _Shared, target: Addressed, event_type: EventTypeFacts) -> dict[str, Any]:
+def _context(
+    row: Details, data: Mapping[str, Any], target: Addressed, event_type: EventTypeFacts
+) -> dict[str, Any]:
     user = person_context(
         user_id=target.user_id,
         email=target.email,
@@ -288,7 +317,7 @@ def _context(row: Details, shared: _Shared, target: Addressed, event_type: Event
         attributes=orjson.loads(row.attributes) if row.attributes else {},
     )
     context = message_context(
-        data=shared.data,
+        data=data,
         user=user,
         organization_name=row.organization_name,
         event_key=event_type.key,
@@ -313,17 +342,3 @@ def _refusal(row: Details, now: dt.datetime) -> tuple[DeliveryStatus, Reason] | 
     if row.suppressed:
         return DeliveryStatus.SUPPRESSED, Reason.SUPPRESSION
     return None
-
-
-def _is_switched_off(channel_key: str, catalog: Catalog, kind: EventTypeFacts, personal: str | None) -> bool:
-    """Whether the person (or the organization) has turned it off while the delivery waited for its time."""
-    targets = (None, str(kind.id), str(kind.category_id))
-    own = orjson.loads(personal) if personal else []
-    switches = [Switch(scope, channel, on) for scope, target, channel, on in own if target in targets]
-    switches += [
-        Switch(one.scope, one.channel, one.enabled, False)
-        for one in catalog.switches
-        if one.target in (None, kind.id, kind.category_id)
-    ]
-    deciding = deciding_switch(switches, channel_key)
-    return deciding is not None and not deciding.enabled

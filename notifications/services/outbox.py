@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import orjson
 from django.conf import settings
 
 from castcomm.common import sql
 from castcomm.common.ids import new_id
+from notifications.rendering.content import InAppText
+from notifications.services.digests.collecting import Collected
 from notifications.vocabulary import DeliveryStatus, Outcome, Reason
 
 # The organizations that have something waiting are found by skipping from one to the next in the index;
@@ -83,11 +86,8 @@ SELECT d.id, d.channel, d.attempt_count, d.attempts_forgiven, d.address, n.id, n
        CASE WHEN d.reason = 'same_provider' THEN (
          SELECT min(a.started_at) FROM notifications_deliveryattempt a
           WHERE a.delivery_id = d.id AND a.outcome IN ('', 'unknown')) END,
-       d.decision->>'action' = 'defer' AND NOT r.critical,
-       CASE WHEN d.decision->>'action' = 'defer' AND NOT r.critical THEN (
-         SELECT json_agg(
-                  json_build_array(p.scope, coalesce(p.event_type_id, p.category_id), p.channel, p.enabled))::text
-           FROM notifications_preference p WHERE p.organization_id = d.organization_id AND p.user_id = n.user_id) END
+       CASE WHEN d.decision->>'action' = 'defer' AND NOT r.critical THEN d.decision::text END,
+       d.created_at, n.title <> ''
   FROM notifications_delivery d
   JOIN notifications_notification n ON n.id = d.notification_id
   JOIN notifications_notificationrequest r ON r.id = n.request_id
@@ -121,9 +121,9 @@ UPDATE notifications_delivery SET lease_until = %s
 _SETTLED = """
 settled AS (
   SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::smallint[], %s::text[],
-                       %s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::uuid[])
+                       %s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::text[])
     AS s(id, attempt_id, status, reason, due_at, attempts, outcome, error, provider, account, provider_message_id,
-         segments, version_id)
+         segments, version_id, decision)
 ),
 attempted AS (
   UPDATE notifications_deliveryattempt a
@@ -143,8 +143,10 @@ UPDATE notifications_delivery d
                                   THEN s.provider_message_id ELSE d.provider_message_id END,
        segments = coalesce(s.segments, d.segments),
        template_version_id = coalesce(s.version_id, d.template_version_id),
+       decision = coalesce(s.decision::jsonb, d.decision),
        sent_at = CASE WHEN s.status = 'sent' THEN %s ELSE d.sent_at END,
-       settled_at = CASE WHEN s.status = 'pending' AND d.status IN ('sending', 'unknown') THEN NULL ELSE %s END,
+       settled_at = CASE WHEN s.status IN ('pending', 'deferred', 'in_digest') AND d.status IN ('sending', 'unknown')
+                         THEN NULL ELSE %s END,
        lease_until = NULL, lease_token = NULL
   FROM settled s
  WHERE d.id = s.id AND (d.lease_token = %s OR (s.attempt_id IS NOT NULL AND d.status = 'unknown'
@@ -218,7 +220,11 @@ RETURNING d.id, d.organization_id, d.status, d.reason
 
 @dataclass(slots=True)
 class Settled:
-    """How one delivery ended (or when it is to be tried again: ``status`` pending and ``due_at``)."""
+    """How one delivery ended, or when it is to be tried again: ``status`` pending or deferred, and ``due_at``.
+
+    ``decision`` stands instead of what was decided before. With ``digest`` it goes there (``status`` in_digest);
+    ``text`` is what the digest says of it, where that was not filled in yet.
+    """
 
     delivery_id: uuid.UUID
     organization_id: uuid.UUID
@@ -234,6 +240,9 @@ class Settled:
     provider_message_id: str = ""
     segments: int | None = None
     version_id: uuid.UUID | None = None
+    decision: Mapping[str, Any] | None = None
+    digest: Collected | None = None
+    text: InAppText | None = None
 
 
 @dataclass(slots=True)
@@ -300,8 +309,14 @@ class Details(NamedTuple):
     provider: str
     account: str
     may_have_left_at: dt.datetime | None
-    ask_preferences: bool
-    preferences: str | None
+    put_off: str | None  # why it was decided to wait, as JSON: what may have changed since is weighed again
+    created_at: dt.datetime
+    has_text: bool
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether one account may have sent it already, and nobody else may be asked."""
+        return self.reason == Reason.SAME_PROVIDER and self.account != ""
 
 
 class RequestTexts(NamedTuple):
@@ -383,6 +398,7 @@ def settle(
         [_storable(one.provider_message_id) for one in settled],
         [one.segments for one in settled],
         [one.version_id for one in settled],
+        [orjson.dumps(one.decision).decode() if one.decision is not None else None for one in settled],
     )
     params = (*columns, now, now, now, lease.token)
     if then is None:

@@ -205,6 +205,7 @@ def routing_facts(
     )
     choices = {"personal": person.digests, "defaults": catalog.digests}
     collects = event_type.is_digestible and person.user_id is not None and Channel.EMAIL in person.addresses
+    quiet = tuple(one for one in (person.quiet, *person.quiet_by_channel.values()) if one is not None)
     return PersonFacts(
         switches=personal + defaults,
         quiet=person.quiet,
@@ -215,7 +216,7 @@ def routing_facts(
         if collects and room is not NO_CAPS
         else None,
         full=room.full(person.user_id),
-        moment=moments.of(person.user_id),
+        moment=moments.of(person.user_id, quiet=quiet),
         addresses=person.addresses,
         suppressed=person.suppressed,
     )

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from notifications.services.policy_facts import CapFull
+from notifications.vocabulary import DeliveryStatus
 
 if TYPE_CHECKING:
     from notifications.services.catalog import Catalog, EventTypeFacts
@@ -31,8 +32,15 @@ class Room(ABC):
         """Of ``channels``, on all of which something is to go out at once, those for which there is no room then."""
 
     @abstractmethod
+    def take(self, user_id: uuid.UUID | None, channel: str) -> None:
+        """Count one message that goes out now."""
+
     def count(self, planned: Sequence[PlannedNotification]) -> None:
         """Count what goes out now; call it once, after the rows were written, in the transaction of ``room_for``."""
+        for one in planned:
+            for delivery in one.deliveries:
+                if delivery.status == DeliveryStatus.PENDING:
+                    self.take(one.person.user_id, delivery.channel)
 
 
 class _NoCaps(Room):
@@ -41,6 +49,9 @@ class _NoCaps(Room):
 
     def beyond(self, user_id: uuid.UUID | None, channels: Sequence[str]) -> Mapping[str, CapFull]:
         return {}
+
+    def take(self, user_id: uuid.UUID | None, channel: str) -> None:
+        pass
 
     def count(self, planned: Sequence[PlannedNotification]) -> None:
         pass

@@ -12,18 +12,19 @@ from notifications.services.policy_facts import GoodMoment
 
 if TYPE_CHECKING:
     from notifications.services.catalog import Catalog
+    from notifications.services.local_times import QuietPeriod
 
 
 class Moments(ABC):
     """A good moment for each person of one call."""
 
     @abstractmethod
-    def of(self, user_id: uuid.UUID | None) -> GoodMoment | None:
-        """When to send to this person; None for at once."""
+    def of(self, user_id: uuid.UUID | None, *, quiet: Sequence[QuietPeriod] = ()) -> GoodMoment | None:
+        """When to send to this person, outside of their quiet hours; None for at once."""
 
 
 class _NoMoments(Moments):
-    def of(self, user_id: uuid.UUID | None) -> GoodMoment | None:
+    def of(self, user_id: uuid.UUID | None, *, quiet: Sequence[QuietPeriod] = ()) -> GoodMoment | None:
         return None
 
 
@@ -38,8 +39,9 @@ def moments_for(
     user_ids: Sequence[uuid.UUID | None],
     zones: Mapping[uuid.UUID, str],
     now: dt.datetime,
+    until: dt.datetime | None = None,
 ) -> Moments:
-    """Good moments for these people, whose time zones are ``zones``.
+    """Good moments for these people, whose time zones are ``zones``, before ``until`` (when the message expires).
 
     No query unless the organization has smart send on and the priority is low.
     """
