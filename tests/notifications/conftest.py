@@ -170,3 +170,12 @@ def desk(clerk: User) -> Client:
     made = Client()
     made.force_login(clerk, backend="django.contrib.auth.backends.ModelBackend")
     return made
+
+
+@pytest.fixture
+def chief(make_user: Callable[..., User]) -> Client:
+    """A browser in which a superuser is signed in."""
+    made = Client()
+    user = make_user("chief@example.com", is_staff=True, is_superuser=True)
+    made.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return made
