@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,21 +16,15 @@ from castcomm.common.clock import now
 from notifications.models import Delivery, EventType, Notification, PushSubscription
 from notifications.services import inbox, push_click_tokens, push_clicks, vapid
 from notifications.services.sending import SendResult
-from notifications.stand_ins import StandIn, stand_in
+from notifications.stand_ins import StandIn
 from notifications.vocabulary import Priority
+from tests.notifications.test_api import errors
 
-from .test_api import errors
-from .test_push import API, app, browser
+from .subscribed import API, app, browser
 
 CLICKS = "/push/clicked"
 Send = Callable[..., SendResult]
 Drain = Callable[..., int]
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with stand_in() as made, override_settings(WEBPUSH_ALLOW_LOOPBACK=True):
-        yield made
 
 
 @pytest.fixture
