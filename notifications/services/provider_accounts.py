@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from notifications.models import ProviderAccount
@@ -33,8 +34,10 @@ PRIMARY_SETTINGS = {
 _LIMITS = {Channel.EMAIL.value: ("EMAIL_RATE_LIMIT_MINUTE", "EMAIL_RATE_LIMIT_HOUR", "EMAIL_RATE_LIMIT_DAY")}
 
 _lock = threading.Lock()
+_rows_lock = threading.Lock()
 _rows: list[Account] = []
 _read_at = -TRUST
+_changes = 0  # how often rows were forgotten
 _providers: dict[str, tuple[Account, Provider[Any]]] = {}
 
 
@@ -122,14 +125,22 @@ def environment_value(name: str) -> str:
 
 def forget_rows(**_signal: Any) -> None:
     """Read the rows anew at the next look."""
-    global _read_at  # noqa: PLW0603
-    _read_at = -TRUST
+    global _read_at, _changes  # noqa: PLW0603
+    with _rows_lock:
+        _read_at = -TRUST
+        _changes += 1
 
 
 def watch_rows() -> None:
     """Let a change made in this process be seen at once (in others after ``TRUST``)."""
     for signal in (post_save, post_delete):
-        signal.connect(forget_rows, sender=ProviderAccount, dispatch_uid="provider-accounts")
+        signal.connect(_forget_changed, sender=ProviderAccount, dispatch_uid="provider-accounts")
+
+
+def _forget_changed(**_signal: Any) -> None:
+    """Now for who changed them, and again once others can see it: one of them may look in between."""
+    forget_rows()
+    transaction.on_commit(forget_rows)
 
 
 def _values(provider: type[Provider[Any]]) -> dict[str, str]:
@@ -144,12 +155,18 @@ def _limit(name: str) -> int | None:
 
 
 def _account_rows() -> list[Account]:
-    global _rows, _read_at  # noqa: PLW0603
-    if time.monotonic() - _read_at > TRUST:
-        found = ProviderAccount.objects.filter(is_active=True).order_by("position", "created_at")
-        _rows = [account_of(row) for row in found if row.provider in providers_of(row.channel)]
-        _read_at = time.monotonic()
-    return _rows
+    global _rows, _read_at
+    with _rows_lock:
+        if time.monotonic() - _read_at <= TRUST:
+            return _rows
+        changes = _changes
+    found = ProviderAccount.objects.filter(is_active=True).order_by("position", "created_at")
+    rows = [account_of(row) for row in found if row.provider in providers_of(row.channel)]
+    with _rows_lock:
+        # Rows that changed while they were read are not kept: another thread counts on having them forgotten.
+        if changes == _changes:
+            _rows, _read_at = rows, time.monotonic()
+    return rows
 
 
 def account_of(row: ProviderAccount) -> Account:
