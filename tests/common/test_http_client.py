@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import select
 import socket
 import ssl
 import threading
@@ -129,7 +130,16 @@ def test_a_connection_that_the_far_side_closed_is_not_used_again(
     server = script(close_after=1)
     for _ in range(3):
         assert client.request("GET", server.url).status == 200
+        wait_for_the_end(client)
     assert server.connections == 3
+
+
+def wait_for_the_end(client: Client) -> None:
+    """Until this side's kernel has heard that the far side closed; what is asked before that may meet the end."""
+    for waiting in client._idle.values():
+        for connection in waiting:
+            heard, _, _ = select.select([connection._socket], [], [], 20)
+            assert heard
 
 
 @pytest.mark.parametrize(
