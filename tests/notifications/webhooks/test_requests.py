@@ -20,6 +20,7 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Delivery, DeliveryAttempt, ProviderEvent, Suppression
 from notifications.services import provider_accounts
+from notifications.webhooks import wrong_signatures
 
 from . import senders
 
@@ -182,15 +183,15 @@ def test_more_than_two_megabytes_are_refused(make_account: Any) -> None:
     assert signed(body, account).send().status_code == 200
 
 
-def test_who_signs_wrongly_all_the_time_is_not_listened_to(make_account: Any) -> None:
+def test_who_signs_wrongly_all_the_time_is_not_listened_to(
+    make_account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wrong_signatures, "FAILURES", 3)
     account = make_account("sendgrid")
     request = senders.sendgrid([], account=account.id, key=senders.OTHER_SENDGRID_KEY)
-    answers = [request.send(REMOTE_ADDR="192.0.2.7")]
-    # Sixty; some more if Redis is away in between, because then each process counts for itself.
-    while answers[-1].status_code == 401 and len(answers) < 200:
-        answers.append(request.send(REMOTE_ADDR="192.0.2.7"))
-    assert len(answers) > 60
-    assert (answers[-1].status_code, answers[-1].headers["Retry-After"]) == (429, "60")
+    answers = [request.send(REMOTE_ADDR="192.0.2.7") for _ in range(4)]
+    assert [one.status_code for one in answers] == [401, 401, 401, 429]
+    assert answers[-1].headers["Retry-After"] == "60"
     assert senders.sendgrid([], account=account.id).send(REMOTE_ADDR="192.0.2.8").status_code == 200
 
 
