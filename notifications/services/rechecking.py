@@ -17,6 +17,8 @@ import orjson
 
 from castcomm.common import sql
 from castcomm.common.errors import InvalidInput
+from notifications.models.caps import CapOverflow
+from notifications.services.caps.counters import LENGTHS
 from notifications.services.caps.room import NO_CAPS, Room, room_for
 from notifications.services.catalog import Catalog, catalog_of
 from notifications.services.digests.collecting import Collected
@@ -28,7 +30,7 @@ from notifications.services.routing import Action, Decision, PersonFacts
 from notifications.services.smart_send.moments import NO_MOMENTS, Moments, moments_for
 from notifications.vocabulary import DeliveryStatus, Priority, Reason
 
-MAX_WAITS = 3  # for room under a cap; then it goes into the digest, or is given up
+MAX_PERIODS = 3  # of a cap that something waits for room; then it goes into the digest, or is given up
 MAX_EARLIER = 5  # decisions that are kept for explain, the last ones
 _MAY_WAIT_FOR_A_MOMENT = {
     Reason.QUIET_HOURS,
@@ -111,7 +113,7 @@ class _Again:
                 own_room.take(row.user_id, self.channel)
                 taken += [row.delivery_id] if own_room is not NO_CAPS else []
             elif decision.action == Action.SUPPRESS or not row.is_pinned:
-                made[row.delivery_id] = _put_off(row, person, before, decision)
+                made[row.delivery_id] = _put_off(row, person, before, decision, self.now)
         return taken
 
     def _person(self, row: Details) -> Person | None:
@@ -125,8 +127,12 @@ class _Again:
         kind = self.catalog.event_types_by_id[row.event_type_id]
         moments = self.moments if self._may_wait_for_a_moment(row, before) else NO_MOMENTS
         facts = routing_facts(person, kind, self.catalog, room=room, moments=moments)
-        if facts.full and _waits(before) >= MAX_WAITS:
-            facts = _without_waiting(facts)
+        full = facts.full.get(self.channel)
+        if (
+            full is not None
+            and self.now - _since(row, before, self.now) >= MAX_PERIODS * LENGTHS[full.cap.period]
+        ):
+            facts = _without_waiting(facts, full, is_urgent=row.priority == Priority.URGENT)
         return decide_within(
             room,
             row.user_id,
@@ -182,28 +188,29 @@ def _people(organization_id: uuid.UUID, user_ids: Iterable[uuid.UUID]) -> dict[u
     return {person.user_id: person for person in found if person.user_id is not None}
 
 
-def _waits(before: Mapping[str, Any]) -> int:
-    """How often it has waited for room."""
-    return int(before.get("waits", before.get("reason") == Reason.CAP_WAIT))
+def _since(row: Details, before: Mapping[str, Any], now: dt.datetime) -> dt.datetime:
+    """Since when it has been waiting for room: since the call, unless something else held it first."""
+    if (since := before.get("waiting_since")) is not None:
+        return dt.datetime.fromisoformat(since)
+    return row.created_at if before.get("reason") == Reason.CAP_WAIT else now
 
 
-def _without_waiting(facts: PersonFacts) -> PersonFacts:
-    """The same with caps beyond which nothing waits any longer."""
-    overflow = "digest" if facts.overflow is not None else "drop"
-
-    def strict(one: CapFull) -> CapFull:
-        return replace(one, cap=replace(one.cap, overflow=overflow))
-
-    return replace(facts, full={channel: strict(one) for channel, one in facts.full.items()})
+def _without_waiting(facts: PersonFacts, full: CapFull, *, is_urgent: bool) -> PersonFacts:
+    """The same with a cap beyond which nothing waits any longer. What is urgent is of no use in a digest."""
+    overflow = CapOverflow.DROP if facts.overflow is None or is_urgent else CapOverflow.DIGEST
+    strict = replace(full, cap=replace(full.cap, overflow=overflow.value))
+    return replace(facts, full={channel: strict for channel in facts.full})
 
 
-def _put_off(row: Details, person: Person, before: Mapping[str, Any], decision: Decision) -> Settled:
+def _put_off(
+    row: Details, person: Person, before: Mapping[str, Any], decision: Decision, now: dt.datetime
+) -> Settled:
     """The delivery as it was decided now, with what was decided before."""
     made = _settled(row, STATUS_OF[decision.action], decision.reason)
     made.due_at = decision.due_at
     made.decision = {**decision_json(decision), "earlier": _earlier(before)}
     if decision.reason == Reason.CAP_WAIT:
-        made.decision["waits"] = _waits(before) + 1
+        made.decision["waiting_since"] = _since(row, before, now).isoformat()
     if before.get("counted"):
         made.decision["counted"] = True
     if decision.digest is not None and person.user_id is not None:
