@@ -5,6 +5,7 @@ For addresses that users choose there is ``castcomm.common.http``.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -15,7 +16,10 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationParseError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from castcomm.common import look_ups
 
 # Shorter than providers keep idle connections open: a request that meets the closing end is an unknown outcome.
 IDLE_SECONDS = 20.0
@@ -27,9 +31,10 @@ USER_AGENT = "CastComm/1"
 def session(pool_size: int, *, connect_timeout: float, read_timeout: float) -> PooledSession:
     """A session with ``pool_size`` kept-alive connections per host, for as many threads; times in seconds.
 
-    It tries nothing again, follows no redirects, keeps no cookies and takes neither proxies nor passwords from the
-    environment. A body that breaks off, takes longer than ``read_timeout`` or is larger than ``MAX_BODY`` is cut: the
-    status has said what became of the request.
+    ``connect_timeout`` is for looking the name up, and again for each of its addresses. Nothing is tried again, no
+    redirect is followed, no cookie is kept, and neither proxies nor passwords are taken from the environment. A body
+    that breaks off, takes longer than ``read_timeout`` or is larger than ``MAX_BODY`` is cut: the status has said what
+    became of the request.
     """
     return PooledSession(pool_size, connect_timeout, read_timeout)
 
@@ -69,18 +74,35 @@ class _FreshConnection(HTTPConnection):
         self.last_used = time.monotonic()
         return answer
 
+    def _new_conn(self) -> socket.socket:
+        """As urllib3's own, with an end to the look-up of the name: ``getaddrinfo`` knows no time-out."""
+        failure = OSError("the name has no address")
+        for place in self._places():
+            try:
+                return create_connection(place, self.timeout, socket_options=self.socket_options)
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, f"No connection to {self.host} in time.") from failure
+        raise NewConnectionError(self, f"No connection to {self.host}: {failure}") from failure
 
-class _FreshSecureConnection(HTTPSConnection):
-    last_used = 0.0
+    def _places(self) -> list[tuple[str, int]]:
+        """Addresses and port, found within the time that a connection may take."""
+        seconds = self.timeout if isinstance(self.timeout, int | float) else look_ups.SECONDS
+        host = self._dns_host.strip("[]")
+        try:
+            found = look_ups.look_up(host, self.port, seconds=seconds)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, str(error)) from error
+        except UnicodeError as error:
+            raise LocationParseError(host) from error
+        except OSError as error:
+            raise NewConnectionError(self, f"{host} could not be looked up: {error}") from error
+        return [(place[0], self.port) for *_, place in found]
 
-    @property
-    def is_connected(self) -> bool:
-        return time.monotonic() - self.last_used < IDLE_SECONDS and super().is_connected
 
-    def getresponse(self, *args: Any, **options: Any) -> Any:
-        answer = super().getresponse(*args, **options)
-        self.last_used = time.monotonic()
-        return answer
+class _FreshSecureConnection(_FreshConnection, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):

@@ -15,7 +15,10 @@ import pytest
 import requests
 
 from notifications.providers import pooled_http
+from notifications.providers.base import NotSent
+from notifications.providers.outcomes import refusal_for_exception
 from notifications.providers.pooled_http import PooledSession, session
+from tests.common.test_look_ups import NameServer
 
 from .far_side import FarSide, answer, answering, certificate, far_side
 
@@ -149,6 +152,54 @@ def test_it_can_be_closed_and_used_again(made: PooledSession) -> None:
         made.close()
         made.post(far.url, data=b"x")
         assert far.connections == 2
+
+
+def test_a_name_server_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = NameServer(monkeypatch)
+    with session(4, connect_timeout=0.2, read_timeout=1) as made:
+        for scheme in ("http", "https"):
+            with pytest.raises(requests.ConnectTimeout) as failure:
+                made.post(f"{scheme}://www.hanging.example/", data=b"x")
+            assert isinstance(refusal_for_exception(failure.value), NotSent)
+        with pytest.raises(requests.ConnectionError) as failed:
+            made.post("https://nowhere.example/", data=b"x")
+        assert isinstance(refusal_for_exception(failed.value), NotSent)
+    names.free.set()
+
+
+def test_each_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    with far_side(answering(answer(200))) as far, session(4, connect_timeout=2, read_timeout=5) as made:
+        asked = socket.getaddrinfo
+
+        def two(host: str, port: int, *more: Any, **named: Any) -> Any:
+            if host != "two.example":
+                return asked(host, port, *more, **named)
+            nobody = asked("127.0.0.9", port, *more, **named)  # where nobody listens
+            return [*nobody, *asked("127.0.0.1", port, *more, **named)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        assert made.post(f"http://two.example:{far.port}", data=b"x").status_code == 200
+        assert b"two.example" in far.requests[0]
+
+
+def test_a_certificate_is_held_to_the_name_and_not_to_its_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made_for = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made_for)
+    asked = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *more, **named: asked("127.0.0.1", *more, **named)
+    )
+    with (
+        far_side(answering(answer(200)), context) as far,
+        session(4, connect_timeout=2, read_timeout=5) as made,
+    ):
+        made.verify = str(made_for)
+        assert made.post(f"https://localhost:{far.port}", data=b"x").status_code == 200
+        with pytest.raises(requests.exceptions.SSLError):
+            made.post(f"https://elsewhere.example:{far.port}", data=b"x")
 
 
 def test_certificates_are_checked(made: PooledSession, tmp_path: Path) -> None:
