@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from notifications.services.defaults import DIGEST
 from notifications.vocabulary import Priority
 
 CATEGORIES = (
@@ -11,6 +12,7 @@ CATEGORIES = (
     ("activity", "Activity", "What happens around your projects."),
     ("messages", "Messages", "Conversations with other people."),
     ("general", "General", "Everything else."),
+    ("digests", "Digests", "Mails with several notifications in them."),
 )
 
 
@@ -86,5 +88,13 @@ EVENT_TYPES = (
         channels=("email", "push"),
         priority=Priority.LOW,
         flags={"is_digestible": True},
+    ),
+    ReadyMadeEventType(
+        key=DIGEST,
+        name="Digest",
+        category="digests",
+        template=DIGEST,
+        channels=("email",),
+        flags={"is_cap_exempt": True},
     ),
 )

@@ -161,4 +161,34 @@ TEMPLATES = (
             "push_body": "{{ what }}",
         },
     ),
+    ReadyMadeTemplate(
+        key="digest",
+        name="Digest",
+        description="Several notifications in one mail. {{ digest.items }} is the list of them.",
+        variables={
+            "digest": {
+                "type": "object",
+                "required": True,
+                "example": {
+                    "count": 2,
+                    "frequency": "daily",
+                    "title": "New NDA request",
+                    "items": "(the notifications, by category)",
+                    "sections": [],
+                },
+            }
+        },
+        content={
+            "subject": "{{ digest.count }} notification{{ 's' if digest.count != 1 else '' }} "
+            "from {{ organization.name }}{{ ': ' ~ digest.title if digest.count == 1 else '' }}",
+            "mjml": section(
+                "Your {{ digest.frequency }} digest",
+                "Hello "
+                + FIRST_NAME
+                + ", this is what there is at {{ organization.name }} that you have not read.",
+                "{{ digest.items }}",
+                button=("Open my inbox", "{{ links.inbox }}"),
+            ),
+        },
+    ),
 )

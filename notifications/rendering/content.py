@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from notifications.rendering.fragments import filled
 from notifications.rendering.mjml import text_from_html
 from notifications.rendering.sandbox import RenderingError, render, safe_url
 from notifications.rendering.spans import jinja_spans
@@ -70,13 +71,15 @@ class PushText:
 
 CONTENT_FIELDS = ("subject", "title", "body", "html", "text", "sms", "action_url")
 MAX_URL = 2_000  # characters
+MAX_LABEL = 60  # characters of a button
 _JINJA_MARK = re.compile(r"\{\{|\{%|\{#")
 
 
-def literal_content(given: Mapping[str, str]) -> ContentFacts:
+def literal_content(given: Mapping[str, Any]) -> ContentFacts:
     """Text given with a call, as a content in which nothing is filled in.
 
-    ``title`` and ``body`` serve every channel; ``subject``, ``html``, ``text`` and ``sms`` are more specific.
+    ``title`` and ``body`` serve every channel; ``subject``, ``html``, ``text`` and ``sms`` are more specific;
+    ``actions`` are the buttons of the inbox row.
     """
     title, body = given.get("title", ""), given.get("body", "")
     text = given.get("text", "") or body
@@ -90,6 +93,7 @@ def literal_content(given: Mapping[str, str]) -> ContentFacts:
         "in_app_title": title or given.get("subject", ""),
         "in_app_body": body or text,
         "action_url": safe_url(given["action_url"]) if given.get("action_url") else "",
+        "in_app_actions": tuple(given.get("actions") or ()),
     }
     return ContentFacts(version_id="literal", **made)
 
@@ -107,7 +111,18 @@ def render_in_app(content: ContentFacts, context: Mapping[str, Any]) -> InAppTex
         _one_line(_named("in_app_title", content, context, literal))[:500],
         _named("in_app_body", content, context, literal),
         _url(content, context, literal),
+        [_action(one, context, literal) for one in content.in_app_actions] or None,
     )
+
+
+def _action(given: Mapping[str, str], context: Mapping[str, Any], literal: bool) -> dict[str, str]:
+    url = _fill(given.get("url", ""), context, literal, html=False)
+    return {
+        "key": given["key"],
+        "label": _one_line(_fill(given["label"], context, literal, html=False))[:MAX_LABEL],
+        "url": safe_url(url) if url else "",
+        "style": given.get("style", "secondary"),
+    }
 
 
 def render_email(content: ContentFacts, context: Mapping[str, Any]) -> EmailText:
@@ -118,7 +133,8 @@ def render_email(content: ContentFacts, context: Mapping[str, Any]) -> EmailText
     text = _named("text", content, context, literal)
     if not text and html:
         text = _derived_text(html)
-    return EmailText(subject[:998], html, re.sub(r"\n{3,}", "\n\n", text))
+    text = filled(re.sub(r"\n{3,}", "\n\n", text), context, html=False)
+    return EmailText(subject[:998], filled(html, context, html=True), text)
 
 
 @functools.lru_cache(maxsize=64)

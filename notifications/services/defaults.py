@@ -8,6 +8,7 @@ from notifications.vocabulary import Channel
 
 DIRECT = "direct"
 GENERAL = "general"
+DIGEST = "digest"  # the event type of digests, and the template that it comes with
 
 
 def ensure_direct_event_type(organization: Organization) -> EventType:

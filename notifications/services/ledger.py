@@ -163,7 +163,7 @@ def _collected(planned: Sequence[PlannedNotification]) -> list[Collected]:
         Collected(delivery.id, one.person.user_id, one.person.time_zone, delivery.digest)
         for one in planned
         for delivery in one.deliveries
-        if getattr(delivery, "digest", None) is not None and one.person.user_id is not None
+        if delivery.digest is not None and one.person.user_id is not None
     ]
 
 
@@ -185,16 +185,11 @@ def request_params(
         message.priority,
         message.critical,
         message.scheduled_for,
-        _local(message),
-        list(getattr(message, "tags", ())) or None,
+        message.scheduled_local.isoformat(timespec="minutes") if message.scheduled_local else "",
+        list(message.tags) or None,
         count,
         status,
     )
-
-
-def _local(message: Message) -> str:
-    local = getattr(message, "scheduled_local", None)
-    return local.isoformat(timespec="minutes") if local else ""
 
 
 def _row_params(message: Message, planned: Sequence[PlannedNotification]) -> tuple[Any, ...]:
@@ -207,8 +202,8 @@ def _row_params(message: Message, planned: Sequence[PlannedNotification]) -> tup
             "body": one.body,
             "action_url": one.action_url,
             "in_inbox": one.in_inbox,
-            "tags": getattr(one, "tags", None) or None,
-            "actions": getattr(one, "actions", None),
+            "tags": one.tags or None,
+            "actions": one.actions,
         }
         for one in planned
     ]
@@ -269,8 +264,8 @@ def _inbox_frame(message: Message, one: PlannedNotification, seq: int) -> dict[s
         data=message.data,
         created_at=message.now,
         expires_at=message.expires_at,
-        tags=getattr(one, "tags", ()),
-        actions=getattr(one, "actions", None),
+        tags=one.tags,
+        actions=one.actions,
     )
     return {"event": "notification", "seq": seq, "data": row}
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import uuid
 from collections.abc import Iterable
-from dataclasses import replace
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from notifications.models.digests import DigestFrequency
+from notifications.services.local_times import moment_of, zone_of
 from notifications.services.policy_facts import DigestChoice
 
 OVERFLOW = DigestChoice(category_id=None, frequency=DigestFrequency.DAILY.value)
@@ -53,12 +51,9 @@ def cadence_of(choice: DigestChoice) -> str:
     return f"weekly.{choice.weekday}@{at}"
 
 
-def choice_of(cadence: str) -> DigestChoice:
-    """The choice that ``cadence_of`` made a name of."""
-    kind, _, at = cadence.partition("@")
-    frequency, _, weekday = kind.partition(".")
-    made = DigestChoice(category_id=None, frequency=frequency, weekday=int(weekday or 0))
-    return replace(made, at=dt.time.fromisoformat(at)) if at else made
+def frequency_of(cadence: str) -> str:
+    """The frequency that a cadence is named for."""
+    return cadence.partition("@")[0].partition(".")[0]
 
 
 def closes_at(choice: DigestChoice, zone: str, now: dt.datetime) -> dt.datetime:
@@ -69,39 +64,28 @@ def closes_at(choice: DigestChoice, zone: str, now: dt.datetime) -> dt.datetime:
     """
     if choice.frequency == DigestFrequency.HOURLY:
         return _next_full_hour(zone, now)
-    day = now.astimezone(_zone(zone)).date()
+    day = now.astimezone(zone_of(zone)).date()
     step = dt.timedelta(days=1)
     if choice.frequency == DigestFrequency.WEEKLY:
         day += dt.timedelta(days=(choice.weekday - day.weekday()) % 7)
         step = dt.timedelta(days=7)
     at = choice.at.replace(second=0, microsecond=0)
-    while (moment := _moment(dt.datetime.combine(day, at), zone)) <= now:
+    while (moment := moment_of(dt.datetime.combine(day, at), zone)) <= now:
         day += step
     return moment
 
 
+def moved_with(cadence: str, closes_at: dt.datetime, *, before: str, after: str) -> dt.datetime:
+    """When a window closes whose person went from one zone to another: at the same time of the clocks there.
+
+    That may have passed already. Full hours are the same nearly everywhere, so hourly windows stay as they are.
+    """
+    if cadence == "hourly":
+        return closes_at
+    return moment_of(closes_at.astimezone(zone_of(before)).replace(tzinfo=None), after)
+
+
 def _next_full_hour(zone: str, now: dt.datetime) -> dt.datetime:
-    local = now.astimezone(_zone(zone))
+    local = now.astimezone(zone_of(zone))
     past = dt.timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     return now - past + dt.timedelta(hours=1)
-
-
-def _moment(local: dt.datetime, zone: str) -> dt.datetime:
-    """The moment (UTC) of a local time; a skipped one is the first after the gap, a repeated one the first of both."""
-    place = _zone(zone)
-    moment = local.replace(tzinfo=place, fold=0).astimezone(dt.UTC)
-    if moment.astimezone(place).replace(tzinfo=None) == local:
-        return moment
-    minute = dt.timedelta(minutes=1)
-    offset = moment.astimezone(place).utcoffset()
-    while moment.astimezone(place).utcoffset() == offset:
-        moment -= minute
-    return moment + minute
-
-
-@functools.lru_cache(maxsize=1024)
-def _zone(name: str) -> dt.tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return dt.UTC
