@@ -57,4 +57,10 @@ SCHEDULES = {
         queue="maintenance",
         description="Deletes what is older than the retention policy says.",
     ),
+    "Digests: close": Schedule(
+        task="notifications.tasks.close_digests",
+        every=20,
+        queue="normal",
+        description="Sends the digests whose time has come.",
+    ),
 }

@@ -15,6 +15,7 @@ from notifications.services import (
     retention,
     webhook_dispatch,
 )
+from notifications.services.digests import closing
 from notifications.services.lifecycle import run_job
 
 SHORT = dt.timedelta(minutes=1)
@@ -92,3 +93,9 @@ def archive() -> int | None:
 def prune() -> int | None:
     """Delete what is older than its organization wants to keep it."""
     return run_job("retention", retention.prune, lease=LONG)
+
+
+@shared_task(name="notifications.tasks.close_digests")
+def close_digests() -> int | None:
+    """Send the digests whose time has come."""
+    return run_job("digests", lambda run: closing.close_due(stop=run.out_of_time), lease=SHORT)

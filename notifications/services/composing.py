@@ -20,6 +20,8 @@ from notifications.rendering.context import message_context, person_context
 from notifications.rendering.sandbox import RenderingError
 from notifications.services import attachments, mail_links, outbox, push_subscriptions
 from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
+from notifications.services.defaults import DIGEST
+from notifications.services.digests import mail as digest_mail
 from notifications.services.digests.text import text_for
 from notifications.services.outbox import Details, Settled
 from notifications.services.rechecking import look_again
@@ -143,6 +145,10 @@ class _Batch:
         self.devices = _push_targets(rows) if channel_key == Channel.PUSH else {}
         waited = [row for row in rows if row.put_off is not None and _refusal(row, now) is None]
         self.put_off = look_again(channel_key, waited, now=now) if waited else {}
+        digests = (
+            [row.notification_id for row in rows if _is_digest(row)] if channel_key == Channel.EMAIL else []
+        )
+        self.digests = digest_mail.data_for(digests) if digests else {}
 
     def composed(self, row: Details) -> Job | Settled:
         """``_compose``; what nobody foresaw fails this delivery for now, and not the batch it came in."""
@@ -208,7 +214,9 @@ class _Batch:
         return put_off
 
     def _context(self, row: Details, target: Addressed, event_type: EventTypeFacts) -> dict[str, Any]:
-        return _context(row, self.shared[row.request_id].data, target, event_type)
+        context = _context(row, self.shared[row.request_id].data, target, event_type)
+        context.update(self.digests.get(row.notification_id, {}))
+        return context
 
     def _job(self, row: Details, message: Any, content: ContentFacts, event_type: EventTypeFacts) -> Job:
         return Job(
@@ -227,6 +235,11 @@ class _Batch:
             weight=sum(len(one.content) for one in self.shared[row.request_id].files),
             segments=count_segments(message.text).segments if isinstance(message, SmsMessage) else None,
         )
+
+
+def _is_digest(row: Details) -> bool:
+    catalog = catalog_of(row.organization_id, revision=row.catalog_revision)
+    return catalog.event_types_by_id[row.event_type_id].key == DIGEST
 
 
 def _version_of(content: ContentFacts) -> uuid.UUID | None:
