@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -30,6 +30,16 @@ log = structlog.get_logger(__name__)
 MAX_DEVICES = 20
 MAX_TOKEN = 4096  # characters; Firebase promises no length
 MARKED_AGAIN_AFTER = dt.timedelta(hours=1)  # ``last_used_at`` need not be written for every push
+FORGET_BATCH = 1_000  # devices per transaction
+
+# Locked and looked at under the lock: a device may be used at this very moment. One that somebody else holds is left.
+_FORGET_UNUSED = """
+DELETE FROM notifications_pushsubscription WHERE id = ANY(ARRAY(
+  SELECT id FROM notifications_pushsubscription
+   WHERE id > %(after)s AND coalesce(last_used_at, created_at) < %(before)s
+   ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED
+)) RETURNING id
+"""
 
 
 def subscribe(
@@ -189,14 +199,22 @@ def mark_used(subscription_ids: Sequence[str]) -> int:
     )
 
 
-def forget_unused() -> int:
-    """Remove devices that neither took a push nor reported within ``PUSH_UNUSED_DAYS``; returns how many."""
+def forget_unused(*, batch: int = FORGET_BATCH, stop: Callable[[], bool] = lambda: False) -> int:
+    """Remove devices that neither took a push nor reported within ``PUSH_UNUSED_DAYS``; returns how many.
+
+    ``batch`` at a time, in the order of their ids; ``stop`` is asked before each batch.
+    """
     if settings.PUSH_UNUSED_DAYS <= 0:
         return 0
-    return sql.count(
-        "DELETE FROM notifications_pushsubscription WHERE coalesce(last_used_at, created_at) < %s",
-        (current_time() - dt.timedelta(days=settings.PUSH_UNUSED_DAYS),),
-    )
+    before = current_time() - dt.timedelta(days=settings.PUSH_UNUSED_DAYS)
+    after, deleted = uuid.UUID(int=0), 0
+    while not stop():
+        gone = sql.run(_FORGET_UNUSED, {"after": after, "before": before, "batch": batch})
+        deleted += len(gone)
+        if len(gone) < batch:
+            break
+        after = max(row[0] for row in gone)
+    return deleted
 
 
 def _json(row: PushSubscription) -> dict[str, Any]:

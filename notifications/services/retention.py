@@ -117,7 +117,7 @@ def forget_idempotent(run: Run) -> int:
 
 def forget_devices(run: Run) -> int:
     """Delete the devices that neither took a push nor reported within ``PUSH_UNUSED_DAYS``."""
-    return push_subscriptions.forget_unused()
+    return push_subscriptions.forget_unused(stop=run.out_of_time)
 
 
 def prune_webhooks(run: Run) -> int:
