@@ -22,8 +22,8 @@ from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import parse_id
 from notifications.rendering.context import person_context
 from notifications.rendering.sandbox import storable
+from notifications.services.local_times import QuietPeriod
 from notifications.services.policy_facts import DigestChoice
-from notifications.services.routing import QuietPeriod
 from notifications.vocabulary import Channel
 
 _ADDRESS = re.compile(

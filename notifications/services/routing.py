@@ -4,22 +4,31 @@ The same function decides for a real send, for "would this person get it" and fo
 which it decides, first match wins:
 
 1. no content or no address for the channel, or the address is suppressed: not sent
-2. critical: sent now, whatever the person's preferences and quiet hours say
+2. critical: sent (at the time asked for), whatever the person's preferences, quiet hours and caps say
 3. the person's switches, the most specific first (event type × channel, event type, category × channel,
-   category, everything × channel, everything), then the organization's in the same order
-4. a later time asked for by the caller, then quiet hours (never for the inbox)
+   category, everything × channel, everything), then the organization's in the same order; then consent, where the
+   category needs it: the person's own yes to the category or the event type
+
+For the inbox only a later time asked for follows, for the other channels:
+
+4. a later time asked for by the caller, moved to the end of quiet hours; the rest is for what would go out now
+5. the person's digest (e-mail that may go into one and is not urgent)
+6. quiet hours of the channel
+7. a cap that is full: into the digest, later, or not at all
+8. a better moment for what has low priority
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import enum
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from notifications.models.caps import CapOverflow
+from notifications.services.digests.schedule import cadence_of, closes_at
+from notifications.services.local_times import QuietPeriod, moment_of
 from notifications.services.policy_facts import CapFull, DigestChoice, GoodMoment
 from notifications.vocabulary import Channel, Priority, Reason
 
@@ -51,39 +60,6 @@ class Switch:
     channel: str
     enabled: bool
     is_personal: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuietPeriod:
-    """Local times; ``days`` are those on which a period begins (Monday is 0)."""
-
-    start: dt.time
-    end: dt.time
-    days: frozenset[int]
-    zone: str
-
-    def end_if_inside(self, moment: dt.datetime) -> dt.datetime | None:
-        """When the period ends that contains ``moment`` (UTC), or None outside of any."""
-        zone = _zone(self.zone)
-        today = moment.astimezone(zone).date()
-        for begin in (today - dt.timedelta(days=1), today):
-            if begin.weekday() not in self.days:
-                continue
-            last_day = begin if self.end > self.start else begin + dt.timedelta(days=1)
-            starts = dt.datetime.combine(begin, self.start, zone).astimezone(dt.UTC)
-            ends = dt.datetime.combine(last_day, self.end, zone).astimezone(dt.UTC)
-            if starts <= moment < ends:
-                return ends
-        return None
-
-    def next_free(self, moment: dt.datetime) -> dt.datetime:
-        """The first moment from ``moment`` on that lies in no period."""
-        for _ in range(8):  # periods can touch from one day to the next, for a week at the most
-            ends = self.end_if_inside(moment)
-            if ends is None:
-                return moment
-            moment = ends
-        return moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +95,20 @@ class Decision:
     digest: DigestChoice | None = None
 
 
-@functools.lru_cache(maxsize=1024)
-def _zone(name: str) -> dt.tzinfo:
-    """The time zone; UTC for one that this machine does not know, so that one person's typo stops no send."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return dt.UTC
-
-
 _SPECIFICITY = {"event_type": 0, "category": 2, "global": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is the same for all channels. ``later`` is when the caller wants it, if that is still to come."""
+
+    event: EventFacts
+    person: PersonFacts
+    contents: frozenset[str]
+    now: dt.datetime
+    requested: tuple[str, ...] | None
+    later: dt.datetime | None
+    local: dt.datetime | None
 
 
 def decide(
@@ -144,12 +124,13 @@ def decide(
     """One decision per channel that is in question, in the order of ``Channel``.
 
     ``contents`` are the channels for which there is something to say; ``requested`` are the channels that the
-    caller named (None: the event type's own, and those that the person turned on for it).
+    caller named (None: the event type's own, and those that the person turned on for it). ``scheduled_for`` is aware;
+    ``scheduled_local`` is naive, a time in the person's zone, and stands instead of it. What has passed goes at once.
     """
-    return [
-        _decide_channel(channel, event, person, contents, now, requested, scheduled_for)
-        for channel in _channels_in_question(event, person, requested)
-    ]
+    wanted = moment_of(scheduled_local, person.zone) if scheduled_local is not None else scheduled_for
+    later = wanted if wanted is not None and wanted > now else None
+    question = _Question(event, person, contents, now, requested, later, scheduled_local)
+    return [_decide(channel, question) for channel in _channels_in_question(event, person, requested)]
 
 
 def _channels_in_question(
@@ -167,57 +148,127 @@ def _channels_in_question(
     return tuple(channel.value for channel in Channel if channel in chosen or channel in event.channels)
 
 
-def _decide_channel(
-    channel: str,
-    event: EventFacts,
-    person: PersonFacts,
-    contents: frozenset[str],
-    now: dt.datetime,
-    requested: tuple[str, ...] | None,
-    scheduled_for: dt.datetime | None,
-) -> Decision:
-    if channel not in contents:
+def _decide(channel: str, asked: _Question) -> Decision:
+    person, now = asked.person, asked.now
+    if channel not in asked.contents:
         return Decision(channel, Action.SUPPRESS, Reason.NO_TEMPLATE, now)
     if channel not in person.addresses:
         return Decision(channel, Action.SUPPRESS, Reason.NO_ADDRESS, now)
     if channel in person.suppressed:
         return Decision(channel, Action.SUPPRESS, Reason.SUPPRESSION, now)
-    later = scheduled_for if scheduled_for is not None and scheduled_for > now else None
-    if event.is_critical:
-        return _timed(channel, Reason.CRITICAL, now, later)
+    if asked.event.is_critical:
+        return _scheduled(channel, asked) or Decision(channel, Action.SEND, Reason.CRITICAL, now)
     switch = deciding_switch(person.switches, channel)
     if switch is not None and not switch.enabled:
         return Decision(channel, Action.SUPPRESS, Reason.PREFERENCE, now, _switch_detail(switch))
-    reason = Reason.REQUESTED if requested is not None else Reason.DEFAULT
+    if channel == Channel.IN_APP:
+        # Nothing rings in the inbox: none of what follows but a later time concerns it.
+        return _scheduled(channel, asked) or _send(channel, asked, switch)
+    if asked.event.requires_consent and not _is_consent(switch):
+        return Decision(channel, Action.SUPPRESS, Reason.NO_CONSENT, now)
+    return _held_back(channel, asked) or _send(channel, asked, switch)
+
+
+def _held_back(channel: str, asked: _Question) -> Decision | None:
+    """Why it does not go out now; what would go out later is weighed again when its time has come."""
+    if asked.later is not None:
+        return _quiet(channel, asked) or _scheduled(channel, asked)
+    return (
+        _digested(channel, asked)
+        or _quiet(channel, asked)
+        or _capped(channel, asked)
+        or _at_a_good_moment(channel, asked)
+    )
+
+
+def _send(channel: str, asked: _Question, switch: Switch | None) -> Decision:
+    reason = Reason.REQUESTED if asked.requested is not None else Reason.DEFAULT
     if switch is not None and switch.is_personal:
         reason = Reason.PREFERRED
-    return _after_quiet_hours(channel, event, person, reason, now, later)
+    return Decision(channel, Action.SEND, reason, asked.now)
 
 
-def _after_quiet_hours(
-    channel: str,
-    event: EventFacts,
-    person: PersonFacts,
-    reason: Reason,
-    now: dt.datetime,
-    later: dt.datetime | None,
+def _is_consent(switch: Switch | None) -> bool:
+    """Whether a switch that is on says yes to this very kind of news, and was set by the person."""
+    return switch is not None and switch.is_personal and switch.scope != "global"
+
+
+def _scheduled(channel: str, asked: _Question) -> Decision | None:
+    if asked.later is None:
+        return None
+    reason = Reason.SCHEDULED if asked.local is None else Reason.LOCAL_TIME
+    return Decision(channel, Action.DEFER, reason, asked.later, _until(asked.later, asked))
+
+
+def _until(moment: dt.datetime, asked: _Question) -> dict[str, Any]:
+    if asked.local is None:
+        return {"until": moment.isoformat()}
+    local = asked.local.isoformat(timespec="minutes")
+    return {"until": moment.isoformat(), "zone": asked.person.zone, "local": local}
+
+
+def _digested(channel: str, asked: _Question) -> Decision | None:
+    choice = asked.person.digest
+    if choice is None or channel != Channel.EMAIL or not _may_wait_for_a_digest(asked.event):
+        return None
+    return _into_digest(channel, asked, choice, Reason.DIGEST, {})
+
+
+def _may_wait_for_a_digest(event: EventFacts) -> bool:
+    return event.is_digestible and event.priority != Priority.URGENT
+
+
+def _into_digest(
+    channel: str, asked: _Question, choice: DigestChoice, reason: Reason, detail: Mapping[str, Any]
 ) -> Decision:
-    if person.quiet is None or channel == Channel.IN_APP:
-        return _timed(channel, reason, now, later)
-    wanted = later or now
-    free = person.quiet.next_free(wanted)
-    if free == wanted:
-        return _timed(channel, reason, now, later)
-    detail = {"until": free.isoformat(), "zone": person.quiet.zone}
-    if event.quiet_hours_policy == "drop":
-        return Decision(channel, Action.SUPPRESS, Reason.QUIET_HOURS_DROP, now, detail)
+    zone = asked.person.zone
+    closes = closes_at(choice, zone, asked.now)
+    detail = {**detail, "cadence": cadence_of(choice), "until": closes.isoformat(), "zone": zone}
+    return Decision(channel, Action.DIGEST, reason, closes, detail, choice)
+
+
+def _quiet(channel: str, asked: _Question) -> Decision | None:
+    person = asked.person
+    period = person.quiet_by_channel.get(channel, person.quiet)
+    wanted = asked.later or asked.now
+    free = period.next_free(wanted) if period is not None else wanted
+    if period is None or free == wanted:
+        return None
+    detail = {**_until(free, asked), "zone": period.zone}
+    if asked.event.quiet_hours_policy == "drop":
+        return Decision(channel, Action.SUPPRESS, Reason.QUIET_HOURS_DROP, asked.now, detail)
     return Decision(channel, Action.DEFER, Reason.QUIET_HOURS, free, detail)
 
 
-def _timed(channel: str, reason: Reason, now: dt.datetime, later: dt.datetime | None) -> Decision:
-    if later is not None:
-        return Decision(channel, Action.DEFER, Reason.SCHEDULED, later, {"until": later.isoformat()})
-    return Decision(channel, Action.SEND, reason, now)
+def _capped(channel: str, asked: _Question) -> Decision | None:
+    full = asked.person.full.get(channel)
+    if full is None:
+        return None
+    cap = full.cap
+    detail = {"used": full.used, "limit": cap.limit, "period": cap.period, "counts": cap.channel or "*"}
+    if cap.overflow == CapOverflow.DROP:
+        return Decision(channel, Action.SUPPRESS, Reason.CAP_DROP, asked.now, detail)
+    overflow = asked.person.overflow
+    if cap.overflow == CapOverflow.DIGEST and overflow is not None and _may_wait_for_a_digest(asked.event):
+        return _into_digest(channel, asked, overflow, Reason.CAP, detail)
+    free = max(full.free_at, asked.now)
+    return Decision(channel, Action.DEFER, Reason.CAP_WAIT, free, {**detail, "until": free.isoformat()})
+
+
+def _at_a_good_moment(channel: str, asked: _Question) -> Decision | None:
+    moment = asked.person.moment
+    if moment is None or asked.event.priority != Priority.LOW or moment.due_at <= asked.now:
+        return None
+    detail = {
+        "until": moment.due_at.isoformat(),
+        "zone": asked.person.zone,
+        "weekday": moment.weekday,
+        "hour": moment.hour,
+        "score": moment.score,
+        "usual": moment.usual,
+        "observations": moment.observations,
+    }
+    return Decision(channel, Action.DEFER, Reason.SMART_TIME, moment.due_at, detail)
 
 
 def deciding_switch(switches: Iterable[Switch], channel: str) -> Switch | None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifications.services.routing import QuietPeriod
+from notifications.services.local_times import QuietPeriod
 
 EVERY_DAY = frozenset(range(7))
 
@@ -62,9 +62,16 @@ def test_both_hours_of_the_autumn_night_are_quiet() -> None:
 
 
 def test_an_end_in_the_hour_that_does_not_exist() -> None:
-    """02:30 is skipped in spring: the quiet ends at the moment that would have been 02:30."""
+    """02:30 is skipped in spring: after 01:59 the wall says 03:00, when the quiet is over."""
     quiet = period("01:00", "02:30")
-    assert quiet.next_free(utc("2026-03-29T00:15")) == utc("2026-03-29T01:30")
+    assert quiet.next_free(utc("2026-03-29T00:15")) == utc("2026-03-29T01:00")
+
+
+def test_an_end_that_comes_twice_is_the_second() -> None:
+    """In autumn the wall says 02:15 twice, and it is quiet both times."""
+    quiet = period("01:00", "02:30")
+    assert quiet.next_free(utc("2026-10-25T00:45")) == utc("2026-10-25T01:30")
+    assert quiet.next_free(utc("2026-10-25T01:15")) == utc("2026-10-25T01:30")
 
 
 @pytest.mark.parametrize(

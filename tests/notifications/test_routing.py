@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from notifications.services.local_times import QuietPeriod
+from notifications.services.policy_facts import CapFacts, CapFull, DigestChoice, GoodMoment
 from notifications.services.routing import (
     Action,
     Decision,
     EventFacts,
     PersonFacts,
-    QuietPeriod,
     Switch,
     decide,
     deciding_switch,
 )
-from notifications.vocabulary import Channel, Reason
+from notifications.vocabulary import Channel, Priority, Reason
 
 NOON = dt.datetime(2026, 3, 4, 12, 0, tzinfo=dt.UTC)
 ALL = frozenset(Channel.values)
 NIGHT = QuietPeriod(start=dt.time(22), end=dt.time(8), days=frozenset(range(7)), zone="UTC")
+EVENING = QuietPeriod(start=dt.time(17), end=dt.time(20), days=frozenset(range(7)), zone="UTC")
 LATE = NOON.replace(hour=23)
+SIX = dt.datetime(2026, 3, 4, 18, 0)
 
 
 def one(channel: str = "email", *, event: dict[str, Any] | None = None, **given: Any) -> Decision:
     """The decision for one channel; what is not given stands in the way of nothing."""
-    person = PersonFacts(
-        switches=given.pop("switches", ()),
-        quiet=given.pop("quiet", None),
-        addresses=given.pop("addresses", ALL),
-        suppressed=given.pop("suppressed", frozenset()),
-    )
+    known = {field.name: given.pop(field.name) for field in fields(PersonFacts) if field.name in given}
+    person = PersonFacts(**{"addresses": ALL, **known})
     facts = EventFacts(**{"channels": (channel,), **(event or {})})
     given = {"contents": ALL, "now": NOON, **given}
     [decision] = [d for d in decide(event=facts, person=person, **given) if d.channel == channel]
@@ -43,9 +41,25 @@ def one(channel: str = "email", *, event: dict[str, Any] | None = None, **given:
 
 
 OFF = Switch("global", "", False)
+ON = Switch("category", "email", True)
 NOT_HERE = Switch("global", "", False, False)
 CRITICAL = {"is_critical": True}
-TABLE: list[tuple[str, dict[str, Any], Action, Reason]] = [
+DIGESTIBLE = {"is_digestible": True}
+URGENT = {"is_digestible": True, "priority": Priority.URGENT}
+CONSENT = {"requires_consent": True}
+LOW = {"priority": Priority.LOW}
+DAILY = DigestChoice(category_id=None, frequency="daily")
+BETTER = GoodMoment(due_at=LATE, weekday=2, hour=23, score=0.2, usual=0.05, observations=40)
+
+
+def full(overflow: str) -> dict[str, CapFull]:
+    """A cap on e-mail that was reached, with room again in the evening."""
+    cap = CapFacts(channel="email", period="day", limit=3, overflow=overflow)
+    return {"email": CapFull(cap=cap, used=3, free_at=LATE)}
+
+
+Row = tuple[str, dict[str, Any], Action, Reason]
+TABLE: list[Row] = [
     ("nothing in the way", {}, Action.SEND, Reason.DEFAULT),
     ("asked for by the caller", {"requested": ("email",)}, Action.SEND, Reason.REQUESTED),
     ("turned on", {"switches": (Switch("global", "", True),)}, Action.SEND, Reason.PREFERRED),
@@ -67,6 +81,67 @@ TABLE: list[tuple[str, dict[str, Any], Action, Reason]] = [
     ("suppressed", {"suppressed": frozenset({"email"})}, Action.SUPPRESS, Reason.SUPPRESSION),
     ("suppressed, critical", {"suppressed": ALL, "event": CRITICAL}, Action.SUPPRESS, Reason.SUPPRESSION),
     ("suppressed elsewhere", {"suppressed": frozenset({"sms"})}, Action.SEND, Reason.DEFAULT),
+    ("needs consent, none given", {"event": CONSENT}, Action.SUPPRESS, Reason.NO_CONSENT),
+    ("needs consent, asked for", {"event": CONSENT, "requested": ("email",)}, Action.SUPPRESS, Reason.NO_CONSENT),
+    ("needs consent, category turned on", {"event": CONSENT, "switches": (ON,)}, Action.SEND, Reason.PREFERRED),
+    (
+        "needs consent, event type turned on",
+        {"event": CONSENT, "switches": (Switch("event_type", "", True),)},
+        Action.SEND,
+        Reason.PREFERRED,
+    ),
+    (
+        "needs consent, everything turned on",
+        {"event": CONSENT, "switches": (Switch("global", "", True),)},
+        Action.SUPPRESS,
+        Reason.NO_CONSENT,
+    ),
+    (
+        "needs consent, on by the organization",
+        {"event": CONSENT, "switches": (Switch("category", "email", True, False),)},
+        Action.SUPPRESS,
+        Reason.NO_CONSENT,
+    ),
+    ("needs consent, turned off", {"event": CONSENT, "switches": (OFF,)}, Action.SUPPRESS, Reason.PREFERENCE),
+    ("needs consent, critical", {"event": CONSENT | CRITICAL}, Action.SEND, Reason.CRITICAL),
+    ("needs consent, in the inbox", {"channel": "in_app", "event": CONSENT}, Action.SEND, Reason.DEFAULT),
+    ("scheduled", {"scheduled_for": LATE}, Action.DEFER, Reason.SCHEDULED),
+    ("scheduled, critical", {"scheduled_for": LATE, "event": CRITICAL}, Action.DEFER, Reason.SCHEDULED),
+    ("scheduled into quiet hours", {"scheduled_for": LATE, "quiet": NIGHT}, Action.DEFER, Reason.QUIET_HOURS),
+    ("scheduled for the past", {"scheduled_for": NOON - dt.timedelta(1)}, Action.SEND, Reason.DEFAULT),
+    (
+        "scheduled, digest",
+        {"scheduled_for": LATE, "event": DIGESTIBLE, "digest": DAILY},
+        Action.DEFER,
+        Reason.SCHEDULED,
+    ),
+    ("at 18:00 where the person is", {"scheduled_local": SIX}, Action.DEFER, Reason.LOCAL_TIME),
+    ("at 18:00, where it is later", {"scheduled_local": SIX, "zone": "Asia/Tokyo"}, Action.SEND, Reason.DEFAULT),
+    ("at 18:00, critical", {"scheduled_local": SIX, "event": CRITICAL}, Action.DEFER, Reason.LOCAL_TIME),
+    ("at 18:00, in quiet hours", {"scheduled_local": SIX, "quiet": EVENING}, Action.DEFER, Reason.QUIET_HOURS),
+    ("digest", {"digest": DAILY, "event": DIGESTIBLE}, Action.DIGEST, Reason.DIGEST),
+    (
+        "digest, asked for",
+        {"digest": DAILY, "event": DIGESTIBLE, "requested": ("email",)},
+        Action.DIGEST,
+        Reason.DIGEST,
+    ),
+    ("digest, not digestible", {"digest": DAILY}, Action.SEND, Reason.DEFAULT),
+    ("digest, urgent", {"digest": DAILY, "event": URGENT}, Action.SEND, Reason.DEFAULT),
+    ("digest, critical", {"digest": DAILY, "event": DIGESTIBLE | CRITICAL}, Action.SEND, Reason.CRITICAL),
+    (
+        "digest, turned off",
+        {"digest": DAILY, "event": DIGESTIBLE, "switches": (OFF,)},
+        Action.SUPPRESS,
+        Reason.PREFERENCE,
+    ),
+    ("digest, by push", {"channel": "push", "digest": DAILY, "event": DIGESTIBLE}, Action.SEND, Reason.DEFAULT),
+    (
+        "digest, quiet hours",
+        {"digest": DAILY, "event": DIGESTIBLE, "quiet": NIGHT, "now": LATE},
+        Action.DIGEST,
+        Reason.DIGEST,
+    ),
     ("quiet hours", {"quiet": NIGHT, "now": LATE}, Action.DEFER, Reason.QUIET_HOURS),
     ("quiet hours, critical", {"quiet": NIGHT, "now": LATE, "event": CRITICAL}, Action.SEND, Reason.CRITICAL),
     (
@@ -76,11 +151,50 @@ TABLE: list[tuple[str, dict[str, Any], Action, Reason]] = [
         Reason.QUIET_HOURS_DROP,
     ),
     ("outside of quiet hours", {"quiet": NIGHT}, Action.SEND, Reason.DEFAULT),
-    ("scheduled", {"scheduled_for": LATE}, Action.DEFER, Reason.SCHEDULED),
-    ("scheduled, critical", {"scheduled_for": LATE, "event": CRITICAL}, Action.DEFER, Reason.SCHEDULED),
-    ("scheduled into quiet hours", {"scheduled_for": LATE, "quiet": NIGHT}, Action.DEFER, Reason.QUIET_HOURS),
-    ("scheduled for the past", {"scheduled_for": NOON - dt.timedelta(1)}, Action.SEND, Reason.DEFAULT),
+    ("quiet hours, in the inbox", {"channel": "in_app", "quiet": NIGHT, "now": LATE}, Action.SEND, Reason.DEFAULT),
+    (
+        "none on this channel",
+        {"quiet": NIGHT, "quiet_by_channel": {"email": None}, "now": LATE},
+        Action.SEND,
+        Reason.DEFAULT,
+    ),
+    ("others on this channel", {"quiet_by_channel": {"email": NIGHT}, "now": LATE}, Action.DEFER, Reason.QUIET_HOURS),
+    ("on another channel", {"quiet_by_channel": {"push": NIGHT}, "now": LATE}, Action.SEND, Reason.DEFAULT),
     ("off and quiet", {"switches": (OFF,), "quiet": NIGHT, "now": LATE}, Action.SUPPRESS, Reason.PREFERENCE),
+    (
+        "cap full, into the digest",
+        {"full": full("digest"), "overflow": DAILY, "event": DIGESTIBLE},
+        Action.DIGEST,
+        Reason.CAP,
+    ),
+    ("cap full, not digestible", {"full": full("digest")}, Action.DEFER, Reason.CAP_WAIT),
+    ("cap full, urgent", {"full": full("digest"), "overflow": DAILY, "event": URGENT}, Action.DEFER, Reason.CAP_WAIT),
+    (
+        "cap full, waiting",
+        {"full": full("defer"), "overflow": DAILY, "event": DIGESTIBLE},
+        Action.DEFER,
+        Reason.CAP_WAIT,
+    ),
+    (
+        "cap full, not sent",
+        {"full": full("drop"), "overflow": DAILY, "event": DIGESTIBLE},
+        Action.SUPPRESS,
+        Reason.CAP_DROP,
+    ),
+    ("cap full, critical", {"full": full("drop"), "event": CRITICAL}, Action.SEND, Reason.CRITICAL),
+    ("cap full, scheduled", {"full": full("drop"), "scheduled_for": LATE}, Action.DEFER, Reason.SCHEDULED),
+    ("cap full, quiet hours", {"full": full("drop"), "quiet": NIGHT, "now": LATE}, Action.DEFER, Reason.QUIET_HOURS),
+    ("a better hour", {"moment": BETTER, "event": LOW}, Action.DEFER, Reason.SMART_TIME),
+    ("a better hour, normal priority", {"moment": BETTER}, Action.SEND, Reason.DEFAULT),
+    ("a better hour, critical", {"moment": BETTER, "event": LOW | CRITICAL}, Action.SEND, Reason.CRITICAL),
+    ("a better hour, in the inbox", {"channel": "in_app", "moment": BETTER, "event": LOW}, Action.SEND, Reason.DEFAULT),
+    (
+        "a better hour, cap full",
+        {"moment": BETTER, "event": LOW, "full": full("drop")},
+        Action.SUPPRESS,
+        Reason.CAP_DROP,
+    ),
+    ("the better hour is now", {"moment": BETTER, "event": LOW, "now": LATE}, Action.SEND, Reason.DEFAULT),
 ]  # fmt: skip
 
 
@@ -92,11 +206,6 @@ def test_the_truth_table(facts: dict[str, Any], action: Action, reason: Reason) 
     assert (decision.action, decision.reason) == (action, reason)
 
 
-def test_the_inbox_has_no_quiet_hours() -> None:
-    decision = one("in_app", quiet=NIGHT, now=LATE)
-    assert (decision.action, decision.due_at) == (Action.SEND, LATE)
-
-
 def test_quiet_hours_hold_back_until_they_end() -> None:
     decision = one(quiet=NIGHT, now=LATE)
     assert decision.due_at == dt.datetime(2026, 3, 5, 8, 0, tzinfo=dt.UTC)
@@ -105,6 +214,40 @@ def test_quiet_hours_hold_back_until_they_end() -> None:
 
 def test_a_scheduled_send_goes_at_its_time() -> None:
     assert one(scheduled_for=LATE).due_at == LATE
+
+
+def test_a_local_time_is_the_persons_own() -> None:
+    decision = one(scheduled_local=SIX, zone="America/New_York")
+    assert decision.due_at == dt.datetime(2026, 3, 4, 23, 0, tzinfo=dt.UTC)
+    assert decision.detail == {
+        "until": decision.due_at.isoformat(),
+        "zone": "America/New_York",
+        "local": "2026-03-04T18:00",
+    }
+
+
+def test_a_digest_says_when_it_closes_and_which_one_it_is() -> None:
+    decision = one(digest=DAILY, event=DIGESTIBLE, zone="Asia/Tokyo")
+    assert decision.due_at == dt.datetime(2026, 3, 5, 0, 0, tzinfo=dt.UTC)  # 09:00 in Tokyo
+    assert decision.digest == DAILY
+    assert decision.detail["cadence"] == "daily@09:00"
+
+
+def test_a_full_cap_says_how_full_and_until_when() -> None:
+    waiting = one(full=full("defer"))
+    assert waiting.due_at == LATE
+    assert waiting.detail["used"] == waiting.detail["limit"] == 3
+    assert (waiting.detail["period"], waiting.detail["until"]) == ("day", LATE.isoformat())
+    collected = one(full=full("digest"), overflow=DAILY, event=DIGESTIBLE)
+    assert collected.digest == DAILY
+    assert collected.detail["cadence"] == "daily@09:00"
+
+
+def test_a_better_hour_says_why() -> None:
+    decision = one(moment=BETTER, event=LOW)
+    assert decision.due_at == LATE
+    told = {name: decision.detail[name] for name in ("weekday", "hour", "score", "usual", "observations")}
+    assert told == {"weekday": 2, "hour": 23, "score": 0.2, "usual": 0.05, "observations": 40}
 
 
 def test_a_person_can_turn_on_a_channel_that_the_event_type_does_not_use() -> None:
@@ -148,94 +291,3 @@ def test_the_most_specific_switch_decides(position: int) -> None:
     others = [Switch(s, c, True, p) for s, c, p in ORDER[position + 1 :]]
     assert deciding_switch([*others, deciding], "email") == deciding
     assert deciding_switch([deciding, *others], "email") == deciding
-
-
-switches = st.lists(
-    st.builds(
-        Switch,
-        st.sampled_from(["global", "category", "event_type"]),
-        st.sampled_from(["", *Channel.values]),
-        st.booleans(),
-        st.booleans(),
-    ),
-    max_size=8,
-    unique_by=lambda s: (s.scope, s.channel, s.is_personal),
-)
-channel_sets = st.frozensets(st.sampled_from(Channel.values))
-quiet_periods = st.none() | st.builds(
-    QuietPeriod,
-    start=st.times(),
-    end=st.times(),
-    days=st.frozensets(st.integers(0, 6)),
-    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Not/AZone"]),
-)
-moments = st.datetimes(dt.datetime(2025, 1, 1), dt.datetime(2027, 1, 1), timezones=st.just(dt.UTC))
-
-
-@given(
-    event=st.builds(
-        EventFacts,
-        channels=channel_sets.map(lambda found: tuple(c for c in Channel.values if c in found)),
-        is_critical=st.booleans(),
-        quiet_hours_policy=st.sampled_from(["defer", "drop"]),
-    ),
-    person=st.builds(
-        PersonFacts,
-        switches=switches.map(tuple),
-        quiet=quiet_periods,
-        addresses=channel_sets,
-        suppressed=channel_sets,
-    ),
-    contents=channel_sets,
-    now=moments,
-    requested=st.none() | channel_sets.map(tuple),
-    scheduled_for=st.none() | moments,
-)
-def test_whatever_the_facts_the_rules_hold(
-    event: EventFacts,
-    person: PersonFacts,
-    contents: frozenset[str],
-    now: dt.datetime,
-    requested: tuple[str, ...] | None,
-    scheduled_for: dt.datetime | None,
-) -> None:
-    decisions = decide(
-        event=event,
-        person=person,
-        contents=contents,
-        now=now,
-        requested=requested,
-        scheduled_for=scheduled_for,
-    )
-    assert len({d.channel for d in decisions}) == len(decisions)
-    assert {d.channel for d in decisions} >= set(requested if requested is not None else event.channels)
-    for decision in decisions:
-        assert isinstance(decision.reason, Reason)
-        assert decision.due_at >= now
-        assert decision.due_at.utcoffset() == dt.timedelta(0)
-        reachable = (
-            decision.channel in contents
-            and decision.channel in person.addresses
-            and decision.channel not in person.suppressed
-        )
-        if not reachable:
-            assert decision.action == Action.SUPPRESS
-            continue
-        switch = deciding_switch(person.switches, decision.channel)
-        if event.is_critical:
-            assert decision.action != Action.SUPPRESS
-            later = scheduled_for is not None and scheduled_for > now
-            assert decision.action == (Action.DEFER if later else Action.SEND)
-        elif switch is not None and not switch.enabled:
-            assert (decision.action, decision.reason) == (Action.SUPPRESS, Reason.PREFERENCE)
-        elif decision.action == Action.SUPPRESS:
-            assert decision.reason == Reason.QUIET_HOURS_DROP
-            assert event.quiet_hours_policy == "drop"
-        elif (
-            decision.channel != Channel.IN_APP
-            and person.quiet is not None
-            and decision.action == Action.DEFER
-        ):
-            assert (
-                person.quiet.end_if_inside(decision.due_at) is None or person.quiet.start == person.quiet.end
-            )
