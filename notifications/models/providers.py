@@ -99,7 +99,11 @@ class ProviderEvent(models.Model):
 
 class TrackedLink(TenantModel):
     """A URL that mails of an organization link to. Tracking links refer to it, so that none can be made to lead
-    elsewhere."""
+    elsewhere.
+
+    ``created_at`` moves on with the mails that take the link again, to a day or two: it says how old the youngest of
+    them is, and by that ``retention`` deletes it.
+    """
 
     url = models.TextField()
     digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the URL, in hex.")

@@ -1,8 +1,8 @@
 """Deletes what is older than its organization wants to keep it (``RetentionPolicy``), in batches.
 
 Kept whatever its age: a notification one of whose deliveries waits, is being sent or has an unknown end; one that was
-put aside for later; a request that is still becoming notifications. Tracked links (``TrackedLink``) are
-never deleted: they stand in mails that are in people's mailboxes for ever.
+put aside for later; a request that is still becoming notifications. A tracked link goes when the notifications of the
+last mails that had it have gone, and ``LINKS_OUTLIVE`` more: mails stay in mailboxes, and links may be personal data.
 
 Each table is gone through in the order of its ids (UUIDv7: of time), a window at a time; ``LifecycleJob.cursor`` says
 which and how far. What a window shows as due is locked and looked at again before it is deleted.
@@ -10,6 +10,7 @@ which and how far. What a window shows as due is locked and looked at again befo
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import uuid
 from collections.abc import Callable, Sequence
@@ -29,6 +30,8 @@ from notifications.services.retention_periods import first_id_at, limits
 from notifications.vocabulary import CANCELLABLE, DeliveryStatus
 
 BATCH = 1_000
+# Well over what ``tracking`` may be late in saying that a link is used again.
+LINKS_OUTLIVE = dt.timedelta(days=30)
 
 # A delivery in one of these may still reach somebody, or nobody knows whether it did.
 LIVE = [str(status) for status in (*CANCELLABLE, DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN)]
@@ -73,6 +76,8 @@ _EVENT_IS_DUE = f"""
 t.created_at < {_FIRST}
 AND NOT EXISTS (SELECT FROM notifications_delivery d WHERE d.id = t.delivery_id AND d.status = ANY(%(live)s))
 """
+
+_LINK_IS_DUE = f"t.created_at < {_FIRST} - %(links_outlive)s::interval"
 
 _LOCK_DELIVERIES = """
 SELECT id FROM notifications_delivery WHERE notification_id = ANY(%s) ORDER BY id FOR UPDATE
@@ -131,7 +136,7 @@ def _prune_part(run: Run, name: str, after: uuid.UUID) -> int:
     moments = limits(*part.fields, now=now)
     if moments is None:
         return 0
-    given = {**moments, "now": now, "live": LIVE, "growing": GROWING}
+    given = {**moments, "now": now, "live": LIVE, "growing": GROWING, "links_outlive": LINKS_OUTLIVE}
     given |= {"before": first_id_at(moments["newest"]), "limit": BATCH}
     changed = 0
     while not run.out_of_time():
@@ -214,5 +219,11 @@ _PARTS = {
         _EVENT_IS_DUE,
         ("keep_events", "keep_events"),
         functools.partial(_delete, "notifications_providerevent"),
+    ),
+    "links": Part(
+        "notifications_trackedlink",
+        _LINK_IS_DUE,
+        ("keep_notifications", "keep_notifications"),
+        functools.partial(_delete, "notifications_trackedlink"),
     ),
 }

@@ -1,11 +1,14 @@
 """Tracking: a mail's links lead over CastComm, and a picture that nobody sees tells that it was opened.
 
 What a link leads to is stored once per organization (``TrackedLink``); the address in the mail is a signed reference
-to it. A mailing whose mails have the same links makes no query per mail: a process remembers the ids of links.
+to it. A mailing whose mails have the same links makes no query per mail: a process remembers the ids of links for the
+rest of the day. ``TrackedLink.created_at`` tells when a mail last took a link, give or take ``RENEWED_AFTER`` and that
+day; ``retention`` deletes links that only mails had which are long gone.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import hashlib
 import re
@@ -26,6 +29,7 @@ from notifications.services.tracking_tokens import click_tokens, open_token
 MAX_LINKS = 100  # per mail; further ones stay as they are
 MAX_URL = 2_000  # characters; longer ones stay as they are
 KEPT_LINKS = 20_000  # ids remembered by a process: some 5 MB
+RENEWED_AFTER = dt.timedelta(days=1)  # a link need not be written for every mail
 # A link that another worker stores at the same moment is seen by the next try; after these it stays untracked.
 _TRIES = 3
 _OWN = ("/u/", "/t/", "/preferences")
@@ -39,18 +43,27 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
-# In the order of their digests, so that two workers that store the same links wait for each other in one order.
+# In the order of their digests, so that two workers that store the same links wait for each other in one order. One
+# that is due to be renewed counts only when it was: it may just be being deleted.
 _STORE = """
 WITH made AS (
   INSERT INTO notifications_trackedlink (id, created_at, organization_id, url, digest)
   SELECT w.id, %(now)s, %(organization)s, w.url, w.digest
     FROM unnest(%(ids)s::uuid[], %(urls)s::text[], %(digests)s::text[]) AS w(id, url, digest) ORDER BY w.digest
   ON CONFLICT (organization_id, digest) DO NOTHING RETURNING id, digest
+), renewed AS (
+  UPDATE notifications_trackedlink SET created_at = %(now)s
+   WHERE id IN (SELECT id FROM notifications_trackedlink
+                 WHERE organization_id = %(organization)s AND digest = ANY(%(digests)s) AND created_at < %(renew)s
+                 ORDER BY digest FOR UPDATE)
+  RETURNING id, digest
 )
 SELECT id, digest FROM made
 UNION ALL
+SELECT id, digest FROM renewed
+UNION ALL
 SELECT l.id, l.digest FROM notifications_trackedlink l
- WHERE l.organization_id = %(organization)s AND l.digest = ANY(%(digests)s)
+ WHERE l.organization_id = %(organization)s AND l.digest = ANY(%(digests)s) AND l.created_at >= %(renew)s
 """
 
 
@@ -130,7 +143,9 @@ remembered = _Remembered()
 
 def _links(organization_id: uuid.UUID, anchors: Anchors) -> list[tuple[int, int, uuid.UUID]]:
     """Start, end and id of each address that is to be exchanged; unknown ones are stored, all in one statement."""
-    public_url, prefix = settings.PUBLIC_URL, organization_id.bytes
+    public_url, now = settings.PUBLIC_URL, current_time()
+    # Another day is another key: what was remembered yesterday is asked for again, and renewed.
+    prefix = organization_id.bytes + now.toordinal().to_bytes(4)
     targets = [
         (start, end, target)
         for start, end, value in anchors.hrefs
@@ -139,7 +154,7 @@ def _links(organization_id: uuid.UUID, anchors: Anchors) -> list[tuple[int, int,
     ids = {digest: remembered.get(prefix + digest) for _, _, (_, digest) in targets}
     missing = {digest: url for _, _, (url, digest) in targets if ids[digest] is None}
     if missing:
-        stored = _store(organization_id, missing)
+        stored = _store(organization_id, missing, now)
         ids.update(stored)
         # Not before they are there for everyone: a transaction may still take them back.
         transaction.on_commit(lambda: _remember(prefix, stored))
@@ -151,9 +166,8 @@ def _remember(prefix: bytes, stored: dict[bytes, uuid.UUID]) -> None:
         remembered.put(prefix + digest, link_id)
 
 
-def _store(organization_id: uuid.UUID, missing: dict[bytes, str]) -> dict[bytes, uuid.UUID]:
+def _store(organization_id: uuid.UUID, missing: dict[bytes, str], now: dt.datetime) -> dict[bytes, uuid.UUID]:
     found: dict[bytes, uuid.UUID] = {}
-    now = current_time()
     for _ in range(_TRIES):
         wanted = [digest for digest in missing if digest not in found]
         if not wanted:
@@ -165,6 +179,7 @@ def _store(organization_id: uuid.UUID, missing: dict[bytes, str]) -> dict[bytes,
                 "urls": [missing[digest] for digest in wanted],
                 "digests": [digest.hex() for digest in wanted],
                 "now": now,
+                "renew": now - RENEWED_AFTER,
                 "organization": organization_id,
             },
         )

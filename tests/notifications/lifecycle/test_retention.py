@@ -26,7 +26,6 @@ from notifications.models import (
     NotificationRequest,
     ProviderEvent,
     RetentionPolicy,
-    TrackedLink,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookMessage,
@@ -87,7 +86,6 @@ def test_old_notifications_go_with_all_that_belongs_to_them(
         closed_at=now(), notification=row,
     )  # fmt: skip
     DigestItem.objects.create(delivery=delivery, window=window, position=1)
-    link = TrackedLink.objects.create(organization=organization, url="https://example.com", digest="0" * 64)
     with in_days(29):
         assert tasks.prune() == 0
     with in_days(31):
@@ -99,7 +97,6 @@ def test_old_notifications_go_with_all_that_belongs_to_them(
     assert list(Notification.objects.values_list("id", flat=True)) == [young.id]
     assert list(NotificationRequest.objects.values_list("id", flat=True)) == [young.request_id]
     assert Delivery.objects.get().notification_id == young.id
-    assert TrackedLink.objects.get() == link
     job = LifecycleJob.objects.get(name="retention")
     assert (job.cursor, job.error) == ("", "")
 
