@@ -9,6 +9,7 @@ from rest_framework import serializers
 from castcomm.common.api.serializers import StrictSerializer
 from notifications.models import Category, EventType, Template, TemplateContent, TemplateVersion
 from notifications.models.catalog import KEY
+from notifications.services.inbox_actions import MAX_TAGS
 from notifications.services.templates import EDITABLE
 from notifications.vocabulary import Channel, Priority
 
@@ -28,14 +29,14 @@ class SendRequest(StrictSerializer):
     template = serializers.CharField(max_length=100, required=False)
     recipients = serializers.ListField(child=serializers.JSONField(), allow_empty=False, max_length=100_000)
     data = serializers.DictField(required=False)  # type: ignore[assignment]
-    content = serializers.DictField(
-        child=serializers.CharField(allow_blank=True, trim_whitespace=False), required=False
-    )
+    content = serializers.DictField(required=False)
     channels = serializers.ListField(
         child=serializers.CharField(max_length=20), required=False, allow_empty=False
     )
     priority = serializers.ChoiceField([one.key for one in Priority], required=False)
     scheduled_for = serializers.DateTimeField(required=False)
+    scheduled_local = serializers.CharField(max_length=16, required=False)
+    tags = serializers.ListField(child=serializers.CharField(), required=False, max_length=MAX_TAGS)
     reply_to = serializers.CharField(max_length=254, required=False)
     attachments = AttachmentField(many=True, required=False)
 

@@ -14,8 +14,9 @@ from django.db.models.expressions import CombinedExpression
 from accounts.models import Organization
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import Conflict, NotFound
-from notifications.models import Delivery, FanoutChunk, Notification, NotificationRequest, RequestStatus
+from notifications.models import Delivery, Notification, NotificationRequest, RequestStatus
 from notifications.services import doorbell
+from notifications.services.audiences.broadcasts import stop_writing
 from notifications.vocabulary import CANCELLABLE, FAILED, REQUEUABLE, Channel, DeliveryStatus, Reason
 
 
@@ -74,7 +75,7 @@ def cancel_request(*, organization: Organization, request_id: uuid.UUID) -> int:
         )
         if request is None:
             raise NotFound("There is no such request.")
-        FanoutChunk.objects.filter(request=request).delete()
+        stop_writing(request)
         moment = current_time()
         # In the order in which ``cancel_notification`` takes them, and each before its deliveries.
         rows = Notification.objects.filter(request=request).order_by("id")

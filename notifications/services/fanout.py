@@ -1,5 +1,7 @@
 """Large audiences: accepted as chunks in one transaction, turned into notifications by workers.
 
+Groups are not split into chunks: see ``audiences.broadcasts``, whose parts the same workers write.
+
 A chunk is locked, written and deleted in one transaction: a worker that dies leaves it to the next one, and
 nobody is notified twice. Its request is locked with it, so that one worker at a time writes an audience: a person
 named in two chunks is seen, and the last chunk knows that it is the last.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -19,40 +22,58 @@ from django.db.models import Q, QuerySet
 from castcomm.common import sql
 from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
-from notifications.models import FanoutChunk, Notification, NotificationRequest, RequestStatus
+from notifications.models import Broadcast, FanoutChunk, NotificationRequest, RequestStatus
 from notifications.services import doorbell, ledger
-from notifications.services.catalog import catalog_of
-from notifications.services.planning import Message, literal, plan
-from notifications.services.recipients import Person, Reference, load_people
+from notifications.services.audiences import broadcasts
+from notifications.services.audiences.broadcasts import MAX_TRIES, TRY_AGAIN
+from notifications.services.audiences.groups import Audience, Group
+from notifications.services.planning import Message
+from notifications.services.recipients import Reference
+from notifications.services.writing import write_part
 
 FIRST_CHUNK = 64  # the sooner it is written, the sooner a second worker has something to send
 CHUNK = 250  # small enough that sending goes on while the rest is still being written
-TRY_AGAIN = dt.timedelta(minutes=1)
-MAX_TRIES = 30
 
 log = structlog.get_logger(__name__)
 
 
 def accept(
-    message: Message, references: Sequence[Reference], *, data: str, content: Mapping[str, str] | None
-) -> uuid.UUID | None:
-    """Store the request and its chunks; None when its idempotency key was used before."""
+    message: Message,
+    references: Sequence[Reference],
+    groups: Sequence[Group] = (),
+    *,
+    data: str,
+    content: Mapping[str, Any] | None,
+) -> int | None:
+    """Store the request with its chunks and, for groups, its broadcast; returns how many recipients it has.
+
+    None when its idempotency key was used before.
+    """
     unique = _unique(references)
     _check_members(message.organization_id, unique)
+    audience = Audience(message.organization_id, [group.stored for group in groups], message.now)
+    total = audience.count()
+    count = len(unique) + total
     with transaction.atomic():
-        if not ledger.write_request(message, data=data, content=content, recipient_count=len(unique)):
+        if not ledger.write_request(message, data=data, content=content, recipient_count=count):
             return None
-        starts = [0, *range(FIRST_CHUNK, len(unique), CHUNK)]
-        FanoutChunk.objects.bulk_create(
-            FanoutChunk(
-                request_id=message.request_id,
-                position=position,
-                recipients=[_stored(ref) for ref in unique[start:end]],
-            )
-            for position, (start, end) in enumerate(zip(starts, [*starts[1:], len(unique)], strict=True))
-        )
+        if groups:
+            broadcasts.store(message, groups, total=total, named=len(unique))
+        _store_chunks(message.request_id, unique)
         transaction.on_commit(doorbell.ring_fanout)
-    return message.request_id
+    return count
+
+
+def _store_chunks(request_id: uuid.UUID, references: Sequence[Reference]) -> None:
+    starts = [0, *range(FIRST_CHUNK, len(references), CHUNK)] if references else []
+    FanoutChunk.objects.bulk_create(
+        FanoutChunk(
+            request_id=request_id,
+            position=position,
+            recipients=[_stored(ref) for ref in references[start:end]],
+        )
+        for position, (start, end) in enumerate(zip(starts, [*starts[1:], len(references)], strict=False))
+    )
 
 
 def _unique(references: Sequence[Reference]) -> list[Reference]:
@@ -102,25 +123,27 @@ def _restored(position: int, stored: Mapping[str, str]) -> Reference:
 
 
 def run(*, budget: dt.timedelta = dt.timedelta(seconds=20)) -> int:
-    """Write waiting chunks until there are none or the time is up; returns how many were written."""
+    """Write waiting chunks, and parts of broadcasts, until there are none or the time is up; returns how many."""
     done = 0
     ends = current_time() + budget
     while current_time() < ends:
-        if not _run_next():
+        written = _run_next() + broadcasts.run_next()
+        if not written:
             return done
-        done += 1
+        done += written
     doorbell.ring_fanout()
     return done
 
 
 def is_waiting() -> bool:
-    """Whether there is a chunk that could be written now."""
-    return _waiting().exists()
+    """Whether there is a chunk, or a part of a broadcast, that could be written now."""
+    return _waiting().exists() or broadcasts.is_waiting()
 
 
 def _waiting() -> QuerySet[FanoutChunk]:
     free = Q(lease_until=None) | Q(lease_until__lt=current_time())
-    return FanoutChunk.objects.filter(free, tries__lt=MAX_TRIES)
+    waiting = FanoutChunk.objects.filter(free, tries__lt=MAX_TRIES)
+    return waiting.exclude(request__status=RequestStatus.PAUSED)
 
 
 def _run_next() -> bool:
@@ -151,16 +174,7 @@ def _put_off(chunk_id: uuid.UUID) -> None:
             log.error(
                 "fanout.given_up", request=str(request.id), chunk=str(chunk_id), position=chunk.position
             )
-            _finish(request)
-
-
-def _finish(request: NotificationRequest) -> None:
-    """Tell the request that it is at its end, if it is. It is locked."""
-    left = FanoutChunk.objects.filter(request=request)
-    if left.filter(tries__lt=MAX_TRIES).exists():
-        return
-    status = RequestStatus.INCOMPLETE if left.exists() else RequestStatus.DONE
-    NotificationRequest.objects.filter(id=request.id, status=RequestStatus.FANNING_OUT).update(status=status)
+            broadcasts.finish(request)
 
 
 def _run_one(taken: list[uuid.UUID]) -> bool:
@@ -178,59 +192,22 @@ def _run_one(taken: list[uuid.UUID]) -> bool:
         taken.append(chunk.id)
         request = chunk.request
         if not request.organization.is_active:
-            _drop(request)
+            broadcasts.drop(request)
             return True
         if request.status == RequestStatus.FANNING_OUT:
             _write_chunk(chunk, request)
         chunk.delete()
-        _finish(request)
+        broadcasts.finish(request)
     return True
-
-
-def _drop(request: NotificationRequest) -> None:
-    """Nothing goes out any more for an organization that was switched off."""
-    FanoutChunk.objects.filter(request=request).delete()
-    NotificationRequest.objects.filter(id=request.id).update(status=RequestStatus.CANCELLED)
-    log.warning("fanout.dropped", request=str(request.id), organization=str(request.organization_id))
 
 
 def _write_chunk(chunk: FanoutChunk, request: NotificationRequest) -> None:
     references = [_restored(position, stored) for position, stored in enumerate(chunk.recipients)]
     references = _without_left(request.organization_id, references)
-    if not references:
-        return
-    facts, people = load_people(request.organization_id, references)
-    catalog = catalog_of(request.organization_id, revision=facts.catalog_revision)
-    message = Message(
-        request_id=request.id,
-        organization_id=request.organization_id,
-        event_type=catalog.event_types_by_id[request.event_type_id],
-        template=catalog.templates_by_id.get(request.template_id) if request.template_id else None,
-        literal=literal(request.content) if request.template_id is None else None,
-        data=request.data,
-        channels=tuple(request.channels) if request.channels else None,
-        priority=request.priority,
-        critical=request.critical,
-        scheduled_for=request.scheduled_for,
-        source=request.source,
-        idempotency_key="",
-        now=current_time(),
-    )
-    people = _without_reached(request, people)
-    if people:
-        ledger.write_notifications(message, plan(message, people=people, organization=facts, catalog=catalog))
+    write_part(request, references, skip_addresses=Broadcast.objects.filter(request=request).exists())
 
 
 def _without_left(organization_id: uuid.UUID, references: list[Reference]) -> list[Reference]:
     """Who has left the organization since the call is not sent to."""
     members = _members_among(organization_id, references)
     return [ref for ref in references if ref.user_id is None or ref.user_id in members]
-
-
-def _without_reached(request: NotificationRequest, people: list[Person]) -> list[Person]:
-    """An address and an id in different chunks can be the same person, who gets it once."""
-    ids = [person.user_id for person in people if person.user_id]
-    reached = set(
-        Notification.objects.filter(request=request, user_id__in=ids).values_list("user_id", flat=True)
-    )
-    return [person for person in people if person.user_id is None or person.user_id not in reached]

@@ -9,6 +9,7 @@ which workers turn into notifications the same way.
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from castcomm.common.ids import new_id
 from notifications.rendering.content import ContentFacts
 from notifications.services import fanout, ledger
 from notifications.services.attachments import store as store_attachments
+from notifications.services.audiences.groups import check_groups
 from notifications.services.catalog import Catalog, EventTypeFacts, TemplateFacts, catalog_of
 from notifications.services.defaults import DIRECT, ensure_direct_event_type
 from notifications.services.planning import (
@@ -30,11 +32,11 @@ from notifications.services.planning import (
     check_variables,
     choose_template,
     literal,
-    plan,
 )
 from notifications.services.recipients import load_people
 from notifications.services.send_checks import CheckedCall, SendOptions, check_call, check_priority
 from notifications.services.sms_regions import check_regions
+from notifications.services.writing import plan_and_write
 
 INLINE_RECIPIENTS = 500
 
@@ -61,7 +63,8 @@ class SendResult:
 def send_notification(
     *, organization: Organization, recipients: Sequence[Any], **options: Unpack[SendOptions]
 ) -> SendResult:
-    """Send to ``recipients`` (users, their ids, e-mail addresses, or ``{"user"|"email"|"phone": …}``).
+    """Send to ``recipients`` (users, their ids, e-mail addresses, or ``{"user"|"email"|"phone": …}``), or to groups
+    (``{"topic"|"list"|"role": key}``, ``{"organization": True}``), which workers write in the background.
 
     Name an ``event_type``, a ``template``, or give ``content``; an event type may be combined with either of the
     others. ``reply_to`` and ``attachments`` are for mail and go to all recipients. ``critical`` and ``priority``
@@ -71,14 +74,17 @@ def send_notification(
     """
     call = check_call(recipients, options)
     check_regions(organization=organization, references=call.references)
-    is_large = len(call.references) > INLINE_RECIPIENTS
+    check_groups(organization.id, call.groups)
+    is_large = bool(call.groups) or len(call.references) > INLINE_RECIPIENTS
     facts, people = load_people(organization.id, [] if is_large else call.references)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)
     kind, catalog = _event_type(organization, catalog, call.event_type)
     message = _message(organization.id, call, kind, catalog)
     if is_large:
         return _send_large(message, call)
-    return _write(message, call, plan(message, people=people, organization=facts, catalog=catalog))
+    write = functools.partial(_write, message, call)
+    planned = plan_and_write(message, people=people, organization=facts, catalog=catalog, write=write)
+    return _result(message, planned)
 
 
 def _message(
@@ -97,6 +103,8 @@ def _message(
         priority=check_priority(call.priority, kind.priority),
         critical=kind.routing.is_critical if call.critical is None else call.critical,
         scheduled_for=call.scheduled_for,
+        scheduled_local=call.scheduled_local,
+        tags=tuple(sorted({*kind.tags, *call.tags})) if call.tags else kind.tags,
         source=call.source,
         idempotency_key=call.idempotency_key,
         now=call.now,
@@ -104,17 +112,16 @@ def _message(
     )
 
 
-def _write(message: Message, call: CheckedCall, planned: list[PlannedNotification]) -> SendResult:
-    """Write what was planned, unless the call's key was used before."""
+def _write(message: Message, call: CheckedCall, planned: list[PlannedNotification]) -> bool:
+    """Write what was planned; False when the call's key was used before."""
     # Files are rows of their own, which have to be there when the deliveries are seen.
     with transaction.atomic() if call.files else contextlib.nullcontext():
-        if not ledger.write(
+        is_new = ledger.write(
             message, planned, data=call.encoded_data, content=call.content, recipient_count=len(planned)
-        ):
-            return _earlier_result(message.organization_id, message.idempotency_key)
-        if call.files:
+        )
+        if is_new and call.files:
             store_attachments(message.request_id, call.files)
-    return _result(message, planned)
+    return is_new
 
 
 def _what_to_say(
@@ -133,19 +140,23 @@ def _what_to_say(
     return chosen, given
 
 
-def _result(message: Message, planned: list[PlannedNotification]) -> SendResult:
+def _result(message: Message, planned: list[PlannedNotification] | None) -> SendResult:
+    if planned is None:
+        return _earlier_result(message.organization_id, message.idempotency_key)
     made = [SentNotification(one.id, one.person.ref, one.person.user_id) for one in planned]
     return SendResult(message.request_id, False, len(made), made)
 
 
 def _send_large(message: Message, call: CheckedCall) -> SendResult:
-    """Accept a large audience: the request and its chunks in one transaction, the rest in the background."""
+    """Accept a large audience, or groups: written in one transaction, the rest in the background."""
     with transaction.atomic():
-        request_id = fanout.accept(message, call.references, data=call.encoded_data, content=call.content)
-        if request_id is None:
+        count = fanout.accept(
+            message, call.references, call.groups, data=call.encoded_data, content=call.content
+        )
+        if count is None:
             return _earlier_result(message.organization_id, message.idempotency_key)
-        store_attachments(request_id, call.files)
-    return SendResult(request_id, False, len(call.references), [])
+        store_attachments(message.request_id, call.files)
+    return SendResult(message.request_id, False, count, [])
 
 
 def _earlier_result(organization_id: uuid.UUID, idempotency_key: str) -> SendResult:
