@@ -93,8 +93,6 @@ DATABASES["default"].update(
     OPTIONS={
         "connect_timeout": 5,
         "application_name": env.str("SERVICE_NAME", default="castcomm"),
-        # Without it psycopg prepares nothing, not even what common.sql asks for. Django's own cursors never do.
-        "prepare_threshold": 5,
         # A prepared statement is planned once. Left to itself PostgreSQL thinks a plan made anew for one recipient
         # cheaper than the general one, and planning then takes longer than running.
         "options": "-c plan_cache_mode=force_generic_plan",

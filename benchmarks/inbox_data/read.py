@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from rest_framework.test import APIClient  # noqa: E402
 from servers import table  # noqa: E402
 
-from castcomm.common import sql  # noqa: E402
+from castcomm.common.prepared import Prepared  # noqa: E402
 from inbox_data.fill import fill  # noqa: E402
 
 MEDIAN, P95 = 15.0, 40.0  # milliseconds
@@ -83,13 +83,13 @@ def measure(client: APIClient, address: str, calls: int) -> list[float]:
 def asked_by(client: APIClient, address: str) -> list[Asked]:
     """The statements of one call: Django's own with their values, and CastComm's with their parameters."""
     own: list[Asked] = []
-    real = sql._executed
+    real = Prepared._execute
 
-    def recorded(connection: Any, statement: str, params: Any, prepare: bool) -> Any:
+    def recorded(prepared: Prepared, statement: str, params: Any) -> Any:
         own.append((statement, params))
-        return real(connection, statement, params, prepare)
+        return real(prepared, statement, params)
 
-    with mock.patch.object(sql, "_executed", recorded), CaptureQueriesContext(connection) as seen:
+    with mock.patch.object(Prepared, "_execute", recorded), CaptureQueriesContext(connection) as seen:
         get(client, address)
     known = {statement for statement, _ in own}
     return [*own, *((one["sql"], None) for one in seen.captured_queries if one["sql"] not in known)]

@@ -1,15 +1,15 @@
 """Statements of the hot paths, run with server-side binding so that PostgreSQL keeps their plan.
 
 Django's own cursors interpolate on the client, which makes every statement new to the server. A statement
-here is prepared once per connection. It runs on Django's connection, inside its transaction if there
-is one, and is seen by ``assertNumQueries``.
+here is prepared once per connection (``prepared.py``). It runs on Django's connection, inside its transaction if
+there is one, and is seen by ``assertNumQueries``.
 """
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -17,11 +17,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
-Row = tuple[Any, ...]
-_Cursor = psycopg.Cursor[Row]
+from castcomm.common.prepared import Prepared, Row
 
-KEPT_ROWS = 100  # of a larger answer nothing stays in memory after it was read
-_KEPT = "_castcomm_cursor"  # on Django's connection
+_KEPT = "_castcomm_prepared"  # on psycopg's connection
 
 
 def run(
@@ -38,51 +36,49 @@ def run(
     ``prepare=False`` is for statements that are seldom run. Raises Django's database errors.
     """
     connection = connections[using]
-    cursor = _executed(connection, statement, params, prepare)
-    # Not ``cursor.description``: it describes every column anew, which costs as much as a small query.
-    if cursor.pgresult is None or cursor.pgresult.nfields == 0:
-        return []
-    rows = cursor.fetchall()
-    if len(rows) > KEPT_ROWS:
-        setattr(connection, _KEPT, None)
-    return rows
+    with _ready(connection, statement):
+        prepared = _prepared(connection)
+        if prepare and prepared.may_run():
+            return prepared.run(statement, params)
+        with psycopg.Cursor(prepared.connection) as cursor:
+            cursor.execute(statement.encode(), params, prepare=False)
+            return cursor.fetchall() if cursor.description else []
 
 
 def count(
     statement: str, params: Sequence[Any] | Mapping[str, Any] = (), *, using: str = DEFAULT_DB_ALIAS
 ) -> int:
     """Run a data-changing statement and return how many rows it touched."""
-    return max(_executed(connections[using], statement, params, True).rowcount, 0)
+    connection = connections[using]
+    with _ready(connection, statement):
+        prepared = _prepared(connection)
+        if prepared.may_run():
+            return prepared.count(statement, params)
+        with psycopg.Cursor(prepared.connection) as cursor:
+            cursor.execute(statement.encode(), params, prepare=False)
+            return max(cursor.rowcount, 0)
 
 
-def _executed(
-    connection: BaseDatabaseWrapper, statement: str, params: Sequence[Any] | Mapping[str, Any], prepare: bool
-) -> _Cursor:
-    """The connection's cursor after it has run the statement, by Django's rules."""
+@contextmanager
+def _ready(connection: BaseDatabaseWrapper, statement: str) -> Iterator[None]:
+    """Around a statement, by Django's rules: a usable connection, its errors, its log of queries."""
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     if connection.needs_rollback:
         raise TransactionManagementError("The transaction was broken by an earlier error.")
-    cursor = _cursor(connection)
     started = time.monotonic()
     with connection.wrap_database_errors:
-        cursor.execute(_encoded(statement), params, prepare=prepare)
+        yield
     if connection.queries_logged:
         elapsed = time.monotonic() - started
         connection.queries_log.append({"sql": statement, "time": f"{elapsed:.3f}"})
-    return cursor
 
 
-def _cursor(connection: BaseDatabaseWrapper) -> _Cursor:
-    """One cursor for all statements of a connection: making one costs a third of a small statement."""
+def _prepared(connection: BaseDatabaseWrapper) -> Prepared:
+    """What is prepared on the server's connection that is open now; it may come from a pool and know statements."""
     raw: Any = connection.connection
-    kept: _Cursor | None = getattr(connection, _KEPT, None)
-    if kept is None or kept.connection is not raw or kept.closed:
-        kept = psycopg.Cursor(raw)
-        setattr(connection, _KEPT, kept)
+    kept: Prepared | None = getattr(raw, _KEPT, None)
+    if kept is None:
+        kept = Prepared(raw)
+        setattr(raw, _KEPT, kept)
     return kept
-
-
-@functools.lru_cache(maxsize=256)
-def _encoded(statement: str) -> bytes:
-    return statement.encode()
