@@ -134,19 +134,20 @@ def never_ending(far: FarSide, connection: socket.socket) -> None:
         connection.sendall(b"220-and another line\r\n" * 100)
 
 
-@pytest.mark.parametrize(
-    ("act", "said"),
-    [(trickle, "too long|timed out"), (never_ending, "does not end")],
-    ids=["trickle", "endless"],
-)
-def test_no_server_holds_on_to_a_worker(
-    act: Callable[[FarSide, socket.socket], None], said: str, settings: Any
-) -> None:
+def test_a_server_that_trickles_does_not_hold_a_worker(settings: Any) -> None:
     settings.DELIVERY_LEASE = dt.timedelta(seconds=2)
-    with far_side(act) as far:
+    with far_side(trickle) as far:
         result = deliver(far.port, host="127.0.0.1", shared=True)
     assert result.outcome == "not_sent"
-    assert re.search(said, result.detail)
+    assert re.search("too long|timed out", result.detail)
+
+
+def test_an_answer_without_end_is_cut_off() -> None:
+    """By its length, long before a whole mail's time is over."""
+    with far_side(never_ending) as far:
+        result = deliver(far.port, host="127.0.0.1", shared=True)
+    assert result.outcome == "not_sent"
+    assert "does not end" in result.detail
 
 
 def test_all_steps_of_a_mail_together_have_half_a_lease(settings: Any) -> None:
