@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -34,10 +35,21 @@ from notifications.vocabulary import Channel
 
 
 class CatalogAdmin(TenantAdmin):
-    """Rows with a key that never changes. They are deleted one by one, by the service."""
+    """Rows with a key that never changes. They are deleted one by one, by a service that each class names.
+
+    Django's metaclass for admin classes leaves no room for ``abc.ABC``; a class without the service is refused all
+    the same.
+    """
+
+    delete_row: Callable[[Any], None]
 
     actions: ClassVar[Any] = None
     list_select_related: tuple[str, ...] = ("organization",)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls, "delete_row"):
+            raise TypeError(f"{cls.__name__} names no service that deletes a row: delete_row.")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -53,7 +65,7 @@ class CatalogAdmin(TenantAdmin):
         return (*fixed, "organization", "key") if obj is not None else fixed
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        raise NotImplementedError
+        self.delete_row(obj)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         try:
@@ -95,8 +107,9 @@ class CategoryAdmin(CatalogAdmin):
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
         save_category(category=obj)
 
-    def delete_model(self, request: HttpRequest, obj: Category) -> None:
-        delete_category(category=obj)
+    @staticmethod
+    def delete_row(row: Category) -> None:
+        delete_category(category=row)
 
 
 class EventTypeForm(ServiceForm):
@@ -183,8 +196,9 @@ class EventTypeAdmin(CatalogAdmin):
     def save_model(self, request: HttpRequest, obj: EventType, form: Any, change: bool) -> None:
         save_event_type(event_type=obj)
 
-    def delete_model(self, request: HttpRequest, obj: EventType) -> None:
-        delete_event_type(event_type=obj)
+    @staticmethod
+    def delete_row(row: EventType) -> None:
+        delete_event_type(event_type=row)
 
     @action(
         description="Would it reach …?",

@@ -163,8 +163,9 @@ class TemplateAdmin(CatalogAdmin):
         protected += [link_to(row) for row in Template.objects.filter(layout__in=objs)]
         return [str(row) for row in objs], {}, set(), protected
 
-    def delete_model(self, request: HttpRequest, obj: Template) -> None:
-        delete_template(template=obj)
+    @staticmethod
+    def delete_row(row: Template) -> None:
+        delete_template(template=row)
 
     @display(description="layout", ordering="layout__key")
     def layout_key(self, template: Template) -> str:

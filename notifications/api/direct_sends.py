@@ -5,6 +5,7 @@ They are other words for ``send_notification``; its errors are given back in the
 
 from __future__ import annotations
 
+import abc
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -76,7 +77,7 @@ class DirectSend(StrictSerializer):
     scheduled_for = serializers.DateTimeField(required=False)
 
 
-class DirectSendView(TenantAPIView):
+class DirectSendView(TenantAPIView, abc.ABC):
     """A POST that sends on one channel."""
 
     permission_classes = [HasScope("notifications:send")]
@@ -91,9 +92,9 @@ class DirectSendView(TenantAPIView):
         asked.is_valid(raise_exception=True)
         return Response(self.act(asked.validated_data), status=status.HTTP_202_ACCEPTED)
 
+    @abc.abstractmethod
     def act(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Send what was asked for and say what came of it."""
-        raise NotImplementedError
 
 
 def send_directly(

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import structlog
@@ -65,26 +65,17 @@ class PushResult(Result):
 
 
 class PushProvider(Provider[PushMessage]):
-    """Pushes to devices of one ``kind``.
+    """Pushes to devices, each through the carrier of its kind.
 
     The account's breaker has nothing to learn here: what fails is a push service or a device, not the account. So
     results say ``about_recipient``, and a provider keeps its own count for each service (``PushServices``).
     """
 
-    kind: str = ""
     concurrency = 16
 
     @abc.abstractmethod
-    def encode(self, message: PushMessage) -> bytes:
-        """What is sent to each device, made once per message; raises RefusedForGood when it is too large."""
-
-    @abc.abstractmethod
-    def push(self, message: PushMessage, content: bytes, target: PushTarget) -> str:
-        """Push to one device; returns the service's id for it or "". Raises ProviderRefusal, DeviceGone among them."""
-
-    def carriers(self) -> Mapping[str, PushProvider]:
+    def carriers(self) -> Mapping[str, PushCarrier]:
         """The provider for each kind of device."""
-        return {self.kind: self}
 
     def send(self, message: PushMessage) -> str:
         result = self.deliver(message)
@@ -133,6 +124,23 @@ class PushProvider(Provider[PushMessage]):
             log.exception("provider.unexpected", provider=self.key, delivery_id=message.delivery_id)
             return DeviceOutcome(target.subscription_id, Outcome.UNKNOWN, f"{type(error).__name__}: {error}")
         return DeviceOutcome(target.subscription_id, Outcome.SENT, provider_message_id=made)
+
+
+class PushCarrier(PushProvider):
+    """Pushes to devices of one ``kind``."""
+
+    kind: ClassVar[str]
+
+    @abc.abstractmethod
+    def encode(self, message: PushMessage) -> bytes:
+        """What is sent to each device, made once per message; raises RefusedForGood when it is too large."""
+
+    @abc.abstractmethod
+    def push(self, message: PushMessage, content: bytes, target: PushTarget) -> str:
+        """Push to one device; returns the service's id for it or "". Raises ProviderRefusal, DeviceGone among them."""
+
+    def carriers(self) -> Mapping[str, PushCarrier]:
+        return {self.kind: self}
 
 
 def together(outcomes: Sequence[DeviceOutcome], *, elapsed: float = 0.0) -> PushResult:

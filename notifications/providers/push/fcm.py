@@ -34,7 +34,7 @@ from notifications.providers.base import (
 from notifications.providers.far_sides import stand_ins_are_allowed
 from notifications.providers.outcomes import refusal_for_exception, refusal_for_status, retry_after_seconds
 from notifications.providers.pooled_http import session
-from notifications.providers.push.base import DeviceGone, PushProvider, fitting, topic_header
+from notifications.providers.push.base import DeviceGone, PushCarrier, fitting, topic_header
 from notifications.providers.push.services import PushServices
 
 # https://developers.google.com/identity/protocols/oauth2/service-account: the one place for access tokens.
@@ -48,7 +48,7 @@ _FROM_ENVIRONMENT = "env:"
 
 
 @push_providers.add("fcm")
-class Fcm(PushProvider):
+class Fcm(PushCarrier):
     key = "fcm"
     label = "Firebase Cloud Messaging"
     kind = "fcm"

@@ -27,7 +27,7 @@ from notifications.providers.base import (
     push_providers,
 )
 from notifications.providers.outcomes import refusal_for_status, retry_after_seconds
-from notifications.providers.push.base import DeviceGone, PushProvider, fitting, topic_header
+from notifications.providers.push.base import DeviceGone, PushCarrier, fitting, topic_header
 from notifications.providers.push.encryption import LARGEST_TEXT, BadReceiver, encrypt, receiver_of
 from notifications.providers.push.endpoints import refusal_of
 from notifications.providers.push.services import PushServices
@@ -42,7 +42,7 @@ _MOST_AUDIENCES = 1000
 
 
 @push_providers.add("webpush")
-class WebPush(PushProvider):
+class WebPush(PushCarrier):
     key = "webpush"
     label = "Web Push"
     kind = "web"
