@@ -7,7 +7,9 @@ with "Version 1" for a document of FrameMaker.
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 
 # Extension to type: a reader's computer goes by the extension.
 TYPES = {
@@ -59,6 +61,22 @@ def type_of_name(filename: str) -> str | None:
     return TYPES.get(extension.lower()) if stem and dot else None
 
 
+# What zipfile raises for bytes that are no archive: offsets and names that make no sense (OverflowError, ValueError,
+# OSError), a method of compression that it does not know, a password that it lacks (RuntimeError), content that breaks
+# off, and content that is not what the method makes.
+_NO_ARCHIVE = (
+    zipfile.BadZipFile,
+    OSError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
 def kind_of(content: bytes) -> str | None:
     """The type of a content, None for anything that is not sent; text is ``text/plain`` unless it is a calendar."""
     for beginning, kind in _BEGINNINGS.items():
@@ -84,7 +102,7 @@ def _kind_of_archive(content: bytes) -> str | None:
                 with archive.open("mimetype") as member:
                     said = member.read(100)
                 return TYPES["odt"] if said == TYPES["odt"].encode() else None
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
+    except _NO_ARCHIVE:
         return None
     return None
 

@@ -32,6 +32,16 @@ def archive(**members: bytes) -> bytes:
     return made.getvalue()
 
 
+def damaged(method: int) -> bytes:
+    """A text document whose type is compressed, and then is not what the method makes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as file:
+        file.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+    content = bytearray(made.getvalue())
+    content[38:46] = b"\xff" * 8  # behind the header of the member and its name
+    return bytes(content)
+
+
 def office(part: str, **more: bytes) -> bytes:
     return archive(**{"[Content_Types].xml": b"<Types/>", part: b"<x/>", **more})
 
@@ -132,6 +142,7 @@ def test_which_names_are_not(filename: str) -> None:
         ("a.docx", b"MZ" + DOCX),
         ("a.odt", archive(mimetype=b"application/vnd.oasis.opendocument.text-template")),
         ("a.odt", archive(mimetype=b"application/vnd.oasis.opendocument.text", **{"Basic/a.xml": b"x"})),
+        *(("a.odt", damaged(one)) for one in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
     ],
 )
 def test_content_that_is_not_what_the_name_says(filename: str, content: bytes) -> None:
