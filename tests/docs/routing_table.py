@@ -7,8 +7,16 @@ writes it into the page; without ``--write`` it is printed.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+import django
+from django.apps import apps
+
+if not apps.ready:  # as a script; the table needs no server
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "castcomm.settings", "DEBUG": "1"}
+    django.setup()
 
 from tests.notifications.test_routing import TABLE
 
