@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import machine, servers, with_database
+from servers import machine, migrated, servers
 
 HERE = Path(__file__).resolve().parent
 
@@ -30,17 +30,7 @@ def main() -> int:
     options = parser.parse_args()
     print(machine(), flush=True)
     with servers() as given:
-        environment = with_database(given, "castcomm_bench_inbox")
-        environment |= {
-            "DJANGO_SETTINGS_MODULE": "castcomm.settings",
-            "DEBUG": "false",
-            "LOG_LEVEL": "WARNING",
-        }
-        environment.setdefault("ALLOWED_HOSTS", "testserver,localhost")
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-            check=True, env=environment, cwd=HERE.parent,
-        )  # fmt: skip
+        environment = migrated(given, "castcomm_bench_inbox")
         command = [sys.executable, str(HERE / "inbox_data" / "read.py")]
         numbers = [str(n) for n in (options.rows, options.inbox, options.unread, options.calls)]
         return subprocess.run([*command, *numbers], check=False, env=environment, cwd=HERE.parent).returncode

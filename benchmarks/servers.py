@@ -62,6 +62,16 @@ def with_database(environment: dict[str, str], name: str) -> dict[str, str]:
     return {**environment, "DATABASE_URL": urlunsplit(parts._replace(path=f"/{name}"))}
 
 
+def migrated(environment: dict[str, str], name: str) -> dict[str, str]:
+    """The environment of CastComm's own processes, with a fresh and migrated database."""
+    made = with_database(environment, name)
+    made |= {"DJANGO_SETTINGS_MODULE": "castcomm.settings", "DEBUG": "false", "LOG_LEVEL": "WARNING"}
+    made.setdefault("ALLOWED_HOSTS", "testserver,localhost")
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, check=True, env=made, cwd=ROOT)
+    return made
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
