@@ -23,14 +23,11 @@ def make_account(organization: Organization | None, name: str = "Our Twilio", **
 
 
 def make_smtp(organization: Organization | None, server: SmtpServer) -> ProviderAccount:
+    account = ProviderAccount(organization=organization, channel="email", provider="smtp", name="Our mail")
     values = {"host": "127.0.0.1", "port": str(server.port), "timeout": "5"}
-    return ProviderAccount.objects.create(
-        organization=organization,
-        channel="email",
-        provider="smtp",
-        name="Our mail",
-        credentials=orjson.dumps(values).decode(),
-    )
+    account.credentials = orjson.dumps(values).decode()
+    account.save()
+    return account
 
 
 def stored(account: ProviderAccount) -> dict[str, str]:

@@ -30,5 +30,12 @@ def arrive(organization: Organization, news: EventType) -> Callable[..., Notific
     return make
 
 
+@pytest.fixture
+def for_ever(settings: Any) -> None:
+    """Nothing goes but by the policy of a test."""
+    for name in ("KEEP_ARCHIVED", "KEEP_NOTIFICATIONS", "KEEP_EVENTS"):
+        setattr(settings, f"RETENTION_{name}_DAYS", 0)
+
+
 def ago(**parts: float) -> dt.datetime:
     return now() - dt.timedelta(**parts)

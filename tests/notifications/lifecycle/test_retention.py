@@ -33,15 +33,8 @@ from notifications.models import (
 from notifications.services import retention
 from notifications.services.retention import LIVE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("for_ever")]
 Arrive = Callable[..., Notification]
-
-
-@pytest.fixture(autouse=True)
-def _for_ever(settings: Any) -> None:
-    """Nothing goes but by the policy of a test."""
-    for name in ("KEEP_ARCHIVED", "KEEP_NOTIFICATIONS", "KEEP_EVENTS"):
-        setattr(settings, f"RETENTION_{name}_DAYS", 0)
 
 
 @pytest.fixture

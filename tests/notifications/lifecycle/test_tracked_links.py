@@ -16,15 +16,12 @@ from notifications import tasks
 from notifications.models import RetentionPolicy, TrackedLink
 from notifications.services import retention, tracking
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("for_ever", "tracked")]
 Send = Callable[..., None]
 
 
-@pytest.fixture(autouse=True)
-def _for_ever(settings: Any) -> None:
-    """Nothing goes but by the policy of a test."""
-    for name in ("KEEP_ARCHIVED", "KEEP_NOTIFICATIONS", "KEEP_EVENTS"):
-        setattr(settings, f"RETENTION_{name}_DAYS", 0)
+@pytest.fixture
+def tracked(settings: Any) -> None:
     settings.TRACKING_ENABLED = True
 
 
