@@ -18,6 +18,7 @@ import pstats
 import statistics
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def castcomm(port: int) -> Push:
     def push(number: int) -> None:
         target = targets[number % DEVICES]
         made = PushMessage(
-            delivery_id=str(number),
+            delivery_id=str(uuid.UUID(int=number)),
             user_id="",
             title=TITLE,
             body=BODY,
