@@ -25,3 +25,12 @@ class MemberAdded(DomainEvent):
 
     user_id: uuid.UUID
     organization_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserZoneChanged(DomainEvent):
+    """A person's own time zone is another one; published in the transaction of the change. Names of the IANA database."""
+
+    user_id: uuid.UUID
+    before: str
+    after: str

@@ -1,5 +1,5 @@
 """Every module that hears of domain events by itself: whoever adds a subscriber adds its file here."""
 
-from notifications.services import delivery_news
+from notifications.services import delivery_news, zone_changes
 
-__all__ = ["delivery_news"]
+__all__ = ["delivery_news", "zone_changes"]

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -21,6 +22,8 @@ from accounts.admin.tenancy import (
     staffed_organizations,
 )
 from accounts.models import Membership, User
+from accounts.services.users import clean_time_zone, save_person
+from castcomm.common.errors import InvalidInput
 
 # What a person may do follows from memberships; groups of permissions are not used.
 admin.site.unregister(Group)
@@ -43,12 +46,22 @@ class NewUserForm(BaseUserCreationForm):  # type: ignore[type-arg]
         fields = ("email", "first_name", "last_name")
 
 
+class PersonForm(UserChangeForm):  # type: ignore[misc]
+    """An account, with a time zone that exists."""
+
+    def clean_time_zone(self) -> str:
+        try:
+            return clean_time_zone(self.cleaned_data["time_zone"])
+        except InvalidInput as error:
+            raise ValidationError(error.message) from error
+
+
 @admin.register(User)
 class UserAdmin(TenantScopeMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Accounts serve every organization of the deployment, so only superusers change them here."""
 
     organization_path = "memberships__organization"
-    form = UserChangeForm
+    form = PersonForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
     inlines = (MembershipInline,)
@@ -100,6 +113,12 @@ class UserAdmin(TenantScopeMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[
             return True
         others = user.memberships.exclude(organization__in=list(staffed_organizations(request)))
         return others.exists()
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if change:
+            save_person(obj)
+        else:
+            super().save_model(request, obj, form, change)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Which people those are is decided by get_queryset.

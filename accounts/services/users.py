@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
-from accounts.events import UserRegistered
+from accounts.events import UserRegistered, UserZoneChanged
 from accounts.models import Membership, Organization, User
 from accounts.models.organizations import Role
 from accounts.services.organizations import add_member
@@ -104,7 +104,7 @@ def announce_registration(user_id: uuid.UUID) -> None:
 def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
     """Change what people may change about themselves; raises InvalidInput with the field's name.
 
-    ``attributes`` are merged into those that are there; a value of None removes one.
+    ``attributes`` are merged into those that are there; a value of None removes one. Publishes UserZoneChanged.
     """
     fields = set(changes)
     unknown = fields - {"first_name", "last_name", "phone", "locale", "time_zone", "attributes"}
@@ -112,6 +112,7 @@ def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
         raise InvalidInput("This cannot be changed here.", attr=min(unknown))
     with transaction.atomic():
         user = User.objects.select_for_update().get(id=user.id)
+        zone_before = user.time_zone
         set_names(
             user,
             first_name=changes.get("first_name", user.first_name),
@@ -126,7 +127,22 @@ def update_profile(*, user: User, changes: Mapping[str, Any]) -> User:
         if "attributes" in fields:
             user.attributes = merge_attributes(user.attributes, changes["attributes"])
         user.save(update_fields=fields)
+        announce_zone(user, before=zone_before)
     return user
+
+
+def save_person(user: User) -> None:
+    """Save what staff changed on a person's account, checked by the form that they used. Publishes UserZoneChanged."""
+    with transaction.atomic():
+        before = User.objects.select_for_update().only("time_zone").get(id=user.id).time_zone
+        user.save()
+        announce_zone(user, before=before)
+
+
+def announce_zone(user: User, *, before: str) -> None:
+    """Publish UserZoneChanged if the zone is another one than ``before``; call it in the transaction of the change."""
+    if user.time_zone != before:
+        events.publish(UserZoneChanged(user_id=user.id, before=before, after=user.time_zone))
 
 
 def set_attributes(*, user: User, attributes: Mapping[str, Any]) -> User:
