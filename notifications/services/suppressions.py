@@ -22,6 +22,7 @@ from castcomm.common.clock import now as current_time
 from castcomm.common.crypto import encrypt
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import new_id
+from castcomm.common.prepared import Row
 from notifications.models import Suppression, SuppressionReason
 from notifications.rendering.sandbox import storable
 from notifications.services.delivery_news import tell_of_suppressions
@@ -152,7 +153,7 @@ def put_on_list(*, organization_id: uuid.UUID, entries: Sequence[Entry]) -> List
     return Listed(added=len(added), changed=len(written) - len(added), kept=len(rows) - as_given)
 
 
-def _write(organization_id: uuid.UUID, rows: Sequence[Entry]) -> list[sql.Row]:
+def _write(organization_id: uuid.UUID, rows: Sequence[Entry]) -> list[Row]:
     return sql.run(
         _PUT,
         {
