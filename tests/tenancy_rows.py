@@ -77,6 +77,15 @@ class Foreign:
         return str(result.notifications[0].id)
 
     @functools.cached_property
+    def digest_window(self) -> Any:
+        from castcomm.common.clock import now
+        from notifications.models import DigestWindow
+
+        return DigestWindow.objects.create(
+            organization=self.organization, user=self.user, cadence="hourly", zone="UTC", closes_at=now()
+        )
+
+    @functools.cached_property
     def push_subscription(self) -> Any:
         from notifications.models import PushSubscription
 
@@ -139,6 +148,7 @@ ROWS: dict[str, RowMaker] = {
     "threads.participant_id": lambda foreign: str(foreign.second_user.id),
     "threads.change": lambda foreign: "archive",
     "messages.message_id": lambda foreign: str(foreign.message.id),
+    "digests.window_id": lambda foreign: str(foreign.digest_window.id),
     "notifications.notification_id": lambda foreign: foreign.notification_id,
     "notifications.key": lambda foreign: "open",
     "templates.template_id": lambda foreign: str(foreign.template.id),

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver
 from castcomm.common.api.routing import route
 from notifications.api import (
     catalog_views,
+    digest_urls,
     email_views,
     inbox_urls,
     inbox_views,
@@ -79,6 +80,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(f"{TEMPLATE}/publish", catalog_views.TemplatePublishView.as_view(), name="template-publish"),
     route(f"{TEMPLATE}/preview", catalog_views.TemplatePreviewView.as_view(), name="template-preview"),
     route(f"{TEMPLATE}/test-send", catalog_views.TemplateTestSendView.as_view(), name="template-test-send"),
+    *digest_urls.urlpatterns,
     *inbox_urls.urlpatterns,
     *webhook_urls.urlpatterns,
 ]
