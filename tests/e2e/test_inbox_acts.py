@@ -107,7 +107,10 @@ def test_what_changes_while_the_list_is_on_its_way_is_shown(
     inbox.mark_one(organization=organization, user=ada, notification_id=made.id, act="seen")
     page = open_page(ada, "/accounts/login/")
     held: list[tuple[Route, Any]] = []
-    frames: list[str | bytes] = []
+    frames: list[str] = []
+
+    def note(frame: str | bytes) -> None:
+        frames.append(str(frame))
 
     def hold(route: Route) -> None:
         if "since_seq" in route.request.url:
@@ -116,12 +119,12 @@ def test_what_changes_while_the_list_is_on_its_way_is_shown(
             held.append((route, route.fetch()))
 
     page.route(re.compile(r"/api/v1/notifications\?"), hold)
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
+    page.on("websocket", lambda socket: socket.on("framereceived", note))
     page.goto("/inbox/")
     # The list has been read and the page listens; then somebody reads the row elsewhere.
-    wait_until(page, lambda: bool(held) and any("auth:success" in str(one) for one in frames))
+    wait_until(page, lambda: bool(held) and any("auth:success" in one for one in frames))
     inbox.mark_one(organization=organization, user=ada, notification_id=made.id, act="read")
-    wait_until(page, lambda: any('"event":"notification"' in str(one) for one in frames))
+    wait_until(page, lambda: any('"event":"notification"' in one for one in frames))
     for route, response in held:
         route.fulfill(response=response)
     expect(page.get_by_role("button", name="Mark unread: In between")).to_be_visible()

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from accounts.models import Organization, User
 from notifications.models import Category, EventType, QuietHours
-from notifications.services.preferences import effective_preferences
+from notifications.services.effective_preferences import effective_preferences
 from tests.e2e.conftest import OpenPage
 
 

@@ -21,7 +21,7 @@ from notifications.services import breakers, dispatch, provider_accounts, push_s
 from notifications.services.sending import send_notification
 from notifications.stand_ins import Device, StandIn, stand_in
 from notifications.vocabulary import Priority
-from tests.e2e.conftest import PHONE, OpenPage
+from tests.e2e.conftest import PHONE, OpenPage, wait_until
 from tests.e2e.site import Site
 from tests.e2e.test_accessibility import settled, violations, widths
 
@@ -99,15 +99,25 @@ def deliver(page: Page, site: Site, push: dict[str, Any]) -> CDPSession:
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     session.send("ServiceWorker.enable")
     page.wait_for_function("navigator.serviceWorker.controller !== null")
+    wait_until(page, lambda: any(one["scopeURL"].startswith(site.url) for one in found))
     registration = next(one for one in found if one["scopeURL"].startswith(site.url))
     session.send(
         "ServiceWorker.deliverPushMessage",
         {"origin": site.url, "registrationId": registration["registrationId"], "data": json.dumps(push)},
     )
+    # This very push: one that was clicked may be listed for a moment longer.
     page.wait_for_function(
-        "navigator.serviceWorker.ready.then((one) => one.getNotifications()).then((all) => all.length > 0)"
+        "async (tag) => (await (await navigator.serviceWorker.ready).getNotifications({ tag })).length > 0",
+        arg=push["delivery_id"],
     )
     return session
+
+
+def worker_of(page: Page) -> Worker:
+    """The page's service worker, which runs before the driver has heard of it."""
+    wait_until(page, lambda: bool(page.context.service_workers))
+    [worker] = page.context.service_workers
+    return worker
 
 
 def shown(page: Page) -> list[dict[str, Any]]:
@@ -212,8 +222,7 @@ def test_a_push_is_shown_and_a_click_opens_it_and_reads_it(
     deliver(page, site, push)
     assert len(shown(page)) == 1
 
-    [worker] = page.context.service_workers
-    assert click(worker) == []
+    assert click(worker_of(page)) == []
     page.wait_for_url("**/preferences/")
     assert Notification.objects.get().read_at is not None
     delivery = Delivery.objects.get(channel="push")
@@ -235,7 +244,7 @@ def test_a_button_leads_to_its_own_address_and_reads_without_a_session(
     turn_on(page)
     deliver(page, site, push_to(organization, ada, server))
     page.context.clear_cookies()
-    click(page.context.service_workers[0], "track")
+    click(worker_of(page), "track")
     page.wait_for_url("**/accounts/login/?next=/chat/")
     assert Notification.objects.get().read_at is not None
 
@@ -246,9 +255,9 @@ def test_a_foreign_page_gets_a_window_and_what_is_no_page_leads_to_the_inbox(
     page = open_devices(open_page, people[0], device)
     turn_on(page)
     deliver(page, site, {"title": "Elsewhere", "url": "https://example.com/a", "delivery_id": "1"})
-    assert click(page.context.service_workers[0]) == ["https://example.com/a"]
+    assert click(worker_of(page)) == ["https://example.com/a"]
     deliver(page, site, {"title": "A script", "url": "javascript:alert(1)", "delivery_id": "2"})
-    assert click(page.context.service_workers[0]) == []
+    assert click(worker_of(page)) == []
     page.wait_for_url("**/inbox/")
 
 
@@ -324,7 +333,7 @@ def test_a_changed_subscription_is_told_without_a_page_of_the_person(
 ) -> None:
     page = open_devices(open_page, people[0], device)
     turn_on(page)
-    [worker] = page.context.service_workers
+    worker = worker_of(page)
     before = PushSubscription.objects.get()
     renewed = server.device()
     worker.evaluate(
