@@ -116,6 +116,28 @@ class Foreign:
         return send_test(endpoint=self.webhook_endpoint)
 
     @functools.cached_property
+    def topic(self) -> Any:
+        from notifications.models import Topic
+
+        return Topic.objects.create(organization=self.organization, key="foreign-topic", name=MARK)
+
+    @functools.cached_property
+    def recipient_list(self) -> Any:
+        from notifications.models import RecipientList
+
+        return RecipientList.objects.create(organization=self.organization, key="foreign-list", name=MARK)
+
+    @functools.cached_property
+    def broadcast(self) -> Any:
+        from notifications.models import Broadcast
+        from notifications.services.sending import send_notification
+
+        sent = send_notification(
+            organization=self.organization, recipients=[{"organization": True}], content={"title": MARK}
+        )
+        return Broadcast.objects.get(request_id=sent.request_id)
+
+    @functools.cached_property
     def workflow(self) -> Any:
         from workflows.services.drafts import create_workflow
         from workflows.services.publishing import publish_workflow
@@ -157,6 +179,9 @@ ROWS: dict[str, RowMaker] = {
     "push.subscription_id": lambda foreign: str(foreign.push_subscription.id),
     "webhook-endpoints.endpoint_id": lambda foreign: str(foreign.webhook_endpoint.id),
     "webhook-endpoints.delivery_id": lambda foreign: str(foreign.webhook_delivery.id),
+    "topics.key": lambda foreign: foreign.topic.key,
+    "lists.key": lambda foreign: foreign.recipient_list.key,
+    "broadcasts.broadcast_id": lambda foreign: str(foreign.broadcast.id),
     "workflows.key": lambda foreign: foreign.workflow.key,
     "workflow-executions.execution_id": lambda foreign: str(foreign.execution.id),
 }

@@ -185,7 +185,7 @@ class SuppressionImportView(TenantAPIView):
         report = import_suppressions(organization=self.organization, rows=rows, all_or_nothing=all_or_nothing)
         if all_or_nothing and report.refused:
             raise _refused(report)
-        return Response(_answer(report))
+        return Response(answer_of(report))
 
 
 def _filtered(rows: QuerySet[Suppression], request: Request) -> QuerySet[Suppression]:
@@ -226,7 +226,8 @@ def _given_rows(request: Request) -> tuple[list[Row], bool]:
     return bounded(rows), given["all_or_nothing"]
 
 
-def _answer(report: ImportReport) -> dict[str, Any]:
+def answer_of(report: ImportReport) -> dict[str, Any]:
+    """What came of an import as JSON."""
     told = dataclasses.asdict(report)
     told["errors"] = [
         {"row": one.line, "attr": one.attr, "code": one.code, "detail": one.message} for one in report.errors

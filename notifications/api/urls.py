@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver
 
 from castcomm.common.api.routing import route
 from notifications.api import (
+    audience_urls,
     catalog_views,
     digest_urls,
     email_views,
@@ -81,6 +82,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(f"{TEMPLATE}/preview", catalog_views.TemplatePreviewView.as_view(), name="template-preview"),
     route(f"{TEMPLATE}/test-send", catalog_views.TemplateTestSendView.as_view(), name="template-test-send"),
     *digest_urls.urlpatterns,
+    *audience_urls.urlpatterns,
     *inbox_urls.urlpatterns,
     *webhook_urls.urlpatterns,
 ]

@@ -10,48 +10,18 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 
-from accounts.models import Membership, Organization
-from castcomm.common.errors import Conflict, InvalidInput, NotFound
+from accounts.models import Membership
+from castcomm.common.errors import InvalidInput
 from notifications.models import ListMember, RecipientList
-from notifications.services.audiences.keys import check_fields
 from notifications.services.audiences.topics import resolve_members
 from notifications.services.recipients import Reference, address_index, parse_recipients
 from notifications.services.suppression_import import ImportReport, Row
 
 MAX_ENTRIES = 10_000  # in one call
 BATCH = 1_000
-
-
-def create_list(*, organization: Organization, key: str, name: str, description: str = "") -> RecipientList:
-    """Make a list; raises InvalidInput that names the field, or Conflict when the key is taken."""
-    made = RecipientList(organization=organization, key=key, name=name, description=description)
-    check_fields(made)
-    try:
-        with transaction.atomic():
-            made.save()
-    except IntegrityError as error:
-        raise Conflict("There is a list with this key.", attr="key", code="key_taken") from error
-    return made
-
-
-def change_list(*, recipient_list: RecipientList, **fields: Any) -> RecipientList:
-    """Set ``name`` or ``description``; the key stays, because senders name it."""
-    for name, value in fields.items():
-        setattr(recipient_list, name, value)
-    check_fields(recipient_list)
-    recipient_list.save(update_fields=sorted(fields))
-    return recipient_list
-
-
-def find_list(organization: Organization, key: str) -> RecipientList:
-    """The list; raises NotFound."""
-    found: RecipientList | None = RecipientList.objects.for_organization(organization).filter(key=key).first()
-    if found is None:
-        raise NotFound("There is no such list.")
-    return found
 
 
 def add_members(*, recipient_list: RecipientList, entries: Sequence[Any]) -> int:

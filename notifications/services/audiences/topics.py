@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import Membership, Organization, User
-from castcomm.common.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from castcomm.common.errors import InvalidInput, NotPermitted
 from notifications.models import ConsentSource, Topic, TopicSubscription
 from notifications.services import consents
-from notifications.services.audiences.keys import check_fields
 from notifications.services.consents import RequestFacts
 from notifications.services.recipients import Reference, parse_recipients
 
@@ -28,37 +27,7 @@ class Doer:
     source: str
     user_id: uuid.UUID | None = None
     facts: RequestFacts | None = None
-
-
-def create_topic(
-    *, organization: Organization, key: str, name: str, description: str = "", is_open: bool = True
-) -> Topic:
-    """Make a topic; raises InvalidInput that names the field, or Conflict when the key is taken."""
-    topic = Topic(organization=organization, key=key, name=name, description=description, is_open=is_open)
-    check_fields(topic)
-    try:
-        with transaction.atomic():
-            topic.save()
-    except IntegrityError as error:
-        raise Conflict("There is a topic with this key.", attr="key", code="key_taken") from error
-    return topic
-
-
-def change_topic(*, topic: Topic, **fields: Any) -> Topic:
-    """Set ``name``, ``description`` or ``is_open``; the key stays, because senders name it."""
-    for name, value in fields.items():
-        setattr(topic, name, value)
-    check_fields(topic)
-    topic.save(update_fields=sorted(fields))
-    return topic
-
-
-def find_topic(organization: Organization, key: str) -> Topic:
-    """The topic; raises NotFound."""
-    found: Topic | None = Topic.objects.for_organization(organization).filter(key=key).first()
-    if found is None:
-        raise NotFound("There is no such topic.")
-    return found
+    delivery_id: uuid.UUID | None = None  # the mail whose link was used
 
 
 def subscribe(*, topic: Topic, user: User, doer: Doer) -> bool:
@@ -111,7 +80,7 @@ def unsubscribe_many(*, topic: Topic, people: Sequence[Any], doer: Doer) -> int:
     return len(ids)
 
 
-def topics_for(organization: Organization, user: User) -> list[tuple[Topic, bool]]:
+def topics_for(organization: Organization, user: User, *, see_all: bool = False) -> list[tuple[Topic, bool]]:
     """The topics that a person sees, and whether they are subscribed: the open ones, and those they are in."""
     mine = set(
         TopicSubscription.objects.filter(topic__organization=organization, user=user).values_list(
@@ -119,7 +88,7 @@ def topics_for(organization: Organization, user: User) -> list[tuple[Topic, bool
         )
     )
     rows = Topic.objects.for_organization(organization).order_by("name", "key")
-    return [(topic, topic.id in mine) for topic in rows if topic.is_open or topic.id in mine]
+    return [(topic, topic.id in mine) for topic in rows if see_all or topic.is_open or topic.id in mine]
 
 
 def _is_own(user: User, doer: Doer) -> bool:
@@ -178,5 +147,6 @@ def _put_on_record(topic: Topic, user_id: uuid.UUID, *, granted: bool, doer: Doe
         source=doer.source,
         wording=f"{topic.name}: {topic.description}" if topic.description else topic.name,
         request_facts=doer.facts,
+        delivery_id=doer.delivery_id,
         actor_id=by_other,
     )
