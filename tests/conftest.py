@@ -18,6 +18,7 @@ from accounts.services.api_keys import create_api_key
 from accounts.services.organizations import add_member, create_organization
 from castcomm.common.cache import FallbackRedisCache
 from castcomm.common.ids import new_id
+from tests import emptying
 from tests.notifications.providers.matrix_table import pytest_terminal_summary  # noqa: F401 - a hook
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -36,6 +37,18 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PROVIDER_STAND_INS = True
     # Real hashing is slow on purpose, which no test is about.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _emptied_quickly() -> None:
+    """After a test that commits, only what it wrote is taken away."""
+    emptying.install()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    with django_db_blocker.unblock():
+        emptying.remember()
 
 
 @pytest.fixture(scope="session")
