@@ -27,12 +27,14 @@ class NotificationsConfig(AppConfig):
         from notifications.providers import registered as providers
         from notifications.schedules import SCHEDULES
         from notifications.services import catalog, customer_webhooks, provider_accounts
+        from notifications.services.smart_send import engagement
 
         for module in REGISTERING:
             import_module(module)
         providers.expect_known_names()
         provider_accounts.watch_rows()
         customer_webhooks.watch_listeners()
+        engagement.watch_policies()
         catalog.watch_changes()
         realtime.register()
         register_schedules(SCHEDULES)

@@ -2,5 +2,6 @@
 
 from notifications.services import delivery_news, zone_changes
 from notifications.services.digests import moving
+from notifications.services.smart_send import engagement
 
-__all__ = ["delivery_news", "moving", "zone_changes"]
+__all__ = ["delivery_news", "engagement", "moving", "zone_changes"]

@@ -35,6 +35,7 @@ def plan_and_write(
         user_ids=user_ids,
         zones={person.user_id: person.time_zone for person in people if person.user_id},
         now=message.now,
+        until=message.expires_at,
     )
     with room_for(
         organization_id=message.organization_id,
