@@ -29,7 +29,10 @@ class MemberAdded(DomainEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class UserZoneChanged(DomainEvent):
-    """A person's own time zone is another one; published in the transaction of the change. Names of the IANA database."""
+    """A person's own time zone is another one; published in the transaction of the change.
+
+    ``before`` and ``after`` are names of the IANA database.
+    """
 
     user_id: uuid.UUID
     before: str

@@ -33,7 +33,10 @@ _TRACES = {"exception", "stack", "traceback"}
 # Whoever calls decides what is logged, so the work must grow in proportion to the text: every pattern starts
 # with something fixed or has bounds. Order matters: a credential may contain what looks like an address.
 _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\b(Bearer|Basic|Api-Key)\s{1,20}[\w\-.~+/=]+", re.IGNORECASE), r"\1 " + REDACTED),
+    (
+        re.compile(r"\b(Bearer|Basic|Api-Key|Preferences)\s{1,20}[\w\-.~+/=]+", re.IGNORECASE),
+        r"\1 " + REDACTED,
+    ),
     (re.compile(r"\bcc_[0-9A-Za-z]{1,64}_[0-9A-Za-z_\-]+"), REDACTED),
     (
         re.compile(
@@ -43,8 +46,8 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         r"\1" + REDACTED,
     ),
-    # The links in mails are keys, too: to unsubscribe, and to what a person clicked.
-    (re.compile(r"(/(?:u|t/c|t/o)/)[\w\-]{24,}"), r"\1" + REDACTED),
+    # The links in mails are keys, too: to unsubscribe, to preferences, and to what a person clicked.
+    (re.compile(r"(/(?:u|p|t/c|t/o)/)[\w\-]{24,}"), r"\1" + REDACTED),
     (re.compile(r"(://[^\s:/@]*):[^\s@/]+@"), r"\1:" + REDACTED + "@"),
     (re.compile(r"[\w.+\-!#$%&'*/=?^`{|}~]{1,64}(?:@|%40)[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,16}"), "[email]"),
     (re.compile(r"(?<![\w.])(?:\+|%2B)\d(?:[\s().\-]{0,2}\d){6,14}(?!\w)"), "[phone]"),

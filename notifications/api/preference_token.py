@@ -7,6 +7,7 @@ lets a member do, the link lets its person do in its one organization; it never 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -16,11 +17,14 @@ from rest_framework.request import Request
 
 from accounts.api.authentication import ApiKeyAuthentication, JWTAuthentication, SessionAuthentication
 from accounts.api.permissions import HEADER, Tenant
+from accounts.api.tenancy import TenantMixin
 from accounts.models import Membership, User
 from accounts.models.organizations import Role
 from castcomm.common.errors import NotFound
 from castcomm.common.ids import parse_id
+from notifications.models import ConsentSource
 from notifications.services import preference_links
+from notifications.services.consents import Origin, facts_of
 from notifications.services.preference_links import PreferenceLink
 
 
@@ -50,7 +54,7 @@ class PreferenceTokenAuthentication(authentication.BaseAuthentication):
         return 'Preferences realm="api"'
 
 
-PREFERENCE_AUTHENTICATION = (
+PREFERENCE_AUTHENTICATION: Sequence[type[authentication.BaseAuthentication]] = (
     ApiKeyAuthentication,
     PreferenceTokenAuthentication,
     JWTAuthentication,
@@ -71,6 +75,17 @@ def member_of(link: PreferenceLink) -> Membership | None:
     lowered: Membership = copy.copy(found)
     lowered.role = Role.MEMBER
     return lowered
+
+
+def origin_of(view: TenantMixin, *, wording: str = "") -> Origin:
+    """How a change came about that the person behind ``view`` asks for, for the record."""
+    link = view.request.auth
+    return Origin(
+        source=ConsentSource.SIGNED_LINK if isinstance(link, PreferenceLink) else ConsentSource.SIGNED_IN,
+        facts=facts_of(view.request),
+        wording=wording,
+        delivery_id=link.delivery_id if isinstance(link, PreferenceLink) else None,
+    )
 
 
 class PreferenceTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

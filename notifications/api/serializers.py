@@ -125,11 +125,6 @@ class RoutingQuestion(StrictSerializer):
     )
 
 
-class PreferenceChanges(StrictSerializer):
-    set = serializers.ListField(child=serializers.DictField(), required=False)
-    quiet_hours = serializers.DictField(required=False)
-
-
 class CategorySerializer(serializers.ModelSerializer[Category]):
     class Meta:
         model = Category

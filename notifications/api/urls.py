@@ -12,7 +12,7 @@ from notifications.api import (
     email_views,
     inbox_urls,
     inbox_views,
-    preference_views,
+    preference_urls,
     push_views,
     sending_views,
     sms_views,
@@ -41,12 +41,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(
         route(f"{ONE}/{act}", inbox_views.ActView.as_view(act=act), name=f"notification-{act}")
         for act in ("read", "unread", "seen", "archive", "unarchive")
-    ),
-    route("preferences", preference_views.PreferencesView.as_view(), name="preferences"),
-    route(
-        "preferences/effective",
-        preference_views.EffectivePreferencesView.as_view(),
-        name="preferences-effective",
     ),
     route("push/vapid-public-key", push_views.VapidPublicKeyView.as_view(), name="vapid-public-key"),
     route("push/test", push_views.PushTestView.as_view(), name="push-test"),
@@ -81,8 +75,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(f"{TEMPLATE}/publish", catalog_views.TemplatePublishView.as_view(), name="template-publish"),
     route(f"{TEMPLATE}/preview", catalog_views.TemplatePreviewView.as_view(), name="template-preview"),
     route(f"{TEMPLATE}/test-send", catalog_views.TemplateTestSendView.as_view(), name="template-test-send"),
-    *digest_urls.urlpatterns,
     *audience_urls.urlpatterns,
+    *digest_urls.urlpatterns,
     *inbox_urls.urlpatterns,
+    *preference_urls.urlpatterns,
     *webhook_urls.urlpatterns,
 ]

@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from notifications.public.answers import not_found, page, too_many, within_rate
+from notifications.services.consents import facts_of
 from notifications.services.mail_links import EXAMPLE_TOKEN, preferences_address, read_token
 from notifications.services.unsubscribing import (
     How,
@@ -45,15 +46,17 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         return _shown(request, subscription)
     if request.POST.get("List-Unsubscribe", "").strip().lower() == "one-click":
-        unsubscribe(subscription=subscription, scope=subscription.scope, how=How.ONE_CLICK)
+        unsubscribe(
+            subscription=subscription, scope=subscription.scope, how=How.ONE_CLICK, facts=facts_of(request)
+        )
         return _shown(request, subscription, done=subscription.scope.value)
     action = request.POST.get("action", "")
     if action not in _ACTIONS:
         return _shown(request, subscription, status=400)
     if action == "undo":
-        undone = undo_unsubscribe(subscription=subscription)
+        undone = undo_unsubscribe(subscription=subscription, facts=facts_of(request))
         return _shown(request, subscription, done="undone" if undone else "")
-    unsubscribe(subscription=subscription, scope=Scope(action), how=How.PAGE)
+    unsubscribe(subscription=subscription, scope=Scope(action), how=How.PAGE, facts=facts_of(request))
     return _shown(request, subscription, done=action)
 
 
@@ -68,5 +71,5 @@ def _shown(
         stopped=what_is_stopped(subscription),
         done=done,
         is_wrong=status != 200,
-        preferences_url=preferences_address(),
+        preferences_url=preferences_address(subscription.link),
     )

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
@@ -22,10 +23,11 @@ from castcomm.common import sql
 from castcomm.common.callers import client_address
 from castcomm.common.clock import now as current_time
 from castcomm.common.ids import new_id
-from notifications.models import ConsentRecord
+from notifications.models import ConsentRecord, ConsentSource
 
 MAX_AGENT = 400  # characters
 MAX_LOCALE = 16
+MAX_WORDING = 2_000
 _PURPOSE = "castcomm.consents.1"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -40,12 +42,29 @@ class RequestFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
-    """What does not hold: ``record_id`` is None when it is a record that is missing."""
+class Origin:
+    """How a change came about: everything that a record says besides what was decided.
 
-    who: str
-    record_id: uuid.UUID | None
-    problem: str
+    ``wording`` is what the person was shown; empty, the service says it with the names that pages show. ``actor_id`` is
+    who did it for them.
+    """
+
+    source: str = ConsentSource.API.value
+    facts: RequestFacts = RequestFacts()
+    wording: str = ""
+    delivery_id: uuid.UUID | None = None
+    actor_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a person decided on one matter; ``granted`` None: the choice was taken away."""
+
+    scope: str
+    key: str
+    channel: str
+    granted: bool | None
+    wording: str
 
 
 def facts_of(request: HttpRequest | Any) -> RequestFacts:
@@ -78,39 +97,57 @@ def record(
     Either ``user_id`` or ``address_index`` says whose it is. ``granted`` None: the choice was taken away. ``wording``
     is what the person was shown; ``actor_id`` who did it for them.
     """
-    facts = request_facts or RequestFacts()
-    row = ConsentRecord(
+    [row] = record_all(
         organization_id=organization_id,
         user_id=user_id,
         address_index=address_index,
-        scope=scope,
-        key=key,
-        channel=channel,
-        granted=granted,
-        source=source,
-        wording=wording,
-        locale=facts.locale,
-        ip_address=facts.ip_address,
-        user_agent=facts.user_agent,
-        delivery_id=delivery_id,
-        actor_id=actor_id,
+        decided=[Decided(scope=scope, key=key, channel=channel, granted=granted, wording=wording)],
+        origin=Origin(
+            source=source, facts=request_facts or RequestFacts(), delivery_id=delivery_id, actor_id=actor_id
+        ),
     )
-    return record_all([row])[0]
+    return row
 
 
-def record_all(rows: Sequence[ConsentRecord]) -> list[ConsentRecord]:
-    """Seal and store records of one person in this order."""
-    if not rows:
-        return []
+def record_all(
+    *,
+    organization_id: uuid.UUID,
+    user_id: uuid.UUID | None = None,
+    address_index: str = "",
+    decided: Sequence[Decided],
+    origin: Origin,
+) -> list[ConsentRecord]:
+    """Put decisions of one person, made at once, on record in this order. What is too long is cut."""
+    rows = [
+        ConsentRecord(
+            organization_id=organization_id,
+            user_id=user_id,
+            address_index="" if user_id else address_index,
+            scope=one.scope,
+            key=one.key,
+            channel=one.channel,
+            granted=one.granted,
+            source=origin.source,
+            wording=(origin.wording or one.wording)[:MAX_WORDING],
+            locale=origin.facts.locale,
+            ip_address=origin.facts.ip_address,
+            user_agent=origin.facts.user_agent,
+            delivery_id=origin.delivery_id,
+            actor_id=origin.actor_id,
+        )
+        for one in decided
+    ]
+    return _add_to_chain(rows) if rows else []
+
+
+def _add_to_chain(rows: list[ConsentRecord]) -> list[ConsentRecord]:
     first = rows[0]
     with transaction.atomic():
         who = first.user_id or first.address_index
         # One writer at a time, so that the chain has no forks.
         sql.run(_ONE_AT_A_TIME, (f"consent:{first.organization_id}:{who}",))
-        last_id, seal = _chain(first).order_by("-id").values_list("id", "seal").first() or (
-            uuid.UUID(int=0),
-            "",
-        )
+        last = chain_of(first.organization_id, first.user_id, first.address_index).order_by("-id")
+        last_id, seal = last.values_list("id", "seal").first() or (uuid.UUID(int=0), "")
         for row in rows:
             # Numbered under the lock: the order of ids is the order of the chain, whatever the machines' clocks say.
             made = new_id()
@@ -120,11 +157,14 @@ def record_all(rows: Sequence[ConsentRecord]) -> list[ConsentRecord]:
         return ConsentRecord.objects.bulk_create(rows)
 
 
-def _chain(row: ConsentRecord) -> Any:
-    rows = ConsentRecord.objects.for_organization(row.organization_id)
-    if row.user_id is not None:
-        return rows.filter(user_id=row.user_id)
-    return rows.filter(user_id=None, address_index=row.address_index)
+def chain_of(
+    organization_id: uuid.UUID, user_id: uuid.UUID | None, address_index: str = ""
+) -> QuerySet[ConsentRecord]:
+    """The records of one person, or of one bare address."""
+    rows = ConsentRecord.objects.for_organization(organization_id)
+    if user_id is not None:
+        return rows.filter(user_id=user_id)
+    return rows.filter(user_id=None, address_index=address_index)
 
 
 def seal_of(row: ConsentRecord, before: str, *, secret: str | None = None) -> str:

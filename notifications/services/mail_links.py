@@ -16,6 +16,7 @@ from django.conf import settings
 
 from castcomm.common.clock import now as current_time
 from castcomm.common.sealed_tokens import seal, unseal
+from notifications.services import preference_links
 
 VALID_YEARS = 5
 MAX_TOKEN = 1_500  # characters; the longest address that sending accepts makes fewer
@@ -62,8 +63,13 @@ def links_for(
     Headers are those of RFC 2369 and RFC 8058. Critical mail cannot be unsubscribed from: it has the link to the
     preferences only, and a bare address has none of these.
     """
+    preferences_url = ""
+    if user_id is not None:
+        preferences_url = preference_links.address_of(
+            preference_links.make(organization_id, user_id, delivery_id)
+        )
     if is_critical:
-        return MailLinks("", preferences_address() if user_id is not None else "", {})
+        return MailLinks("", preferences_url, {})
     token = make_token(
         MailLink(
             organization_id=organization_id,
@@ -78,7 +84,7 @@ def links_for(
     return MailLinks(
         url,
         # Who has no account has this one page to decide on.
-        preferences_address() if user_id is not None else url,
+        preferences_url or url,
         headers if len(url) <= MAX_HEADER else {},
     )
 
@@ -92,7 +98,7 @@ def example_links() -> dict[str, str]:
     """``context_links`` for previews and test sends: the page behind it says what would happen, and does nothing."""
     return {
         "unsubscribe_url": unsubscribe_address(EXAMPLE_TOKEN),
-        "preferences_url": preferences_address(),
+        "preferences_url": preference_links.address_of(preference_links.EXAMPLE_TOKEN),
     }
 
 
@@ -100,7 +106,12 @@ def unsubscribe_address(token: str) -> str:
     return f"{settings.PUBLIC_URL}/u/{token}"
 
 
-def preferences_address() -> str:
+def preferences_address(link: MailLink | None = None) -> str:
+    """Where the person of ``link`` chooses in detail: by a link of the same mail as long as that is valid."""
+    if link is not None and link.user_id is not None:
+        token = preference_links.make(link.organization_id, link.user_id, link.delivery_id)
+        if preference_links.read(token) is not None:
+            return preference_links.address_of(token)
     return f"{settings.PUBLIC_URL}/preferences/"
 
 

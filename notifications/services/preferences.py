@@ -1,11 +1,8 @@
-"""What a person wants: the switches and quiet hours, and what they come to for each event type and channel."""
+"""What a person wants, and what an organization has set for everyone: the switches, and the proof of each change."""
 
 from __future__ import annotations
 
-import datetime as dt
-import functools
-import re
-import zoneinfo
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +10,13 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import Organization, User
-from castcomm.common.clock import now as current_time
 from castcomm.common.errors import InvalidInput
-from notifications.models import Category, EventType, Preference, PreferenceScope, QuietHours
-from notifications.services.catalog import catalog_of
-from notifications.services.planning import routing_facts
-from notifications.services.recipients import load_people, parse_recipients
-from notifications.services.routing import Action, decide
+from notifications.models import Category, EventType, Preference, PreferenceScope
+from notifications.services.consents import Decided, Origin, record_all
 from notifications.vocabulary import Channel
 
 MAX_CHANGES = 500
 ALL_CHANNELS = "*"
-_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::00)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +44,7 @@ def _parse_change(attr: str, given: Any) -> Change:
         raise InvalidInput(f"One of {', '.join(PreferenceScope.values)}.", attr=f"{attr}.scope")
     if channel not in (*Channel.values, ALL_CHANNELS):
         raise InvalidInput(f"One of {', '.join(Channel.values)} or {ALL_CHANNELS}.", attr=f"{attr}.channel")
-    if enabled not in (True, False, None) or (enabled is not None and not isinstance(enabled, bool)):
+    if enabled is not None and not isinstance(enabled, bool):
         raise InvalidInput("true, false or null.", attr=f"{attr}.enabled")
     key = given.get("key", "")
     if not isinstance(key, str) or (scope != PreferenceScope.GLOBAL and not key):
@@ -60,126 +52,126 @@ def _parse_change(attr: str, given: Any) -> Change:
     return Change(scope, key, "" if channel == ALL_CHANNELS else channel, enabled)
 
 
-def set_switches(*, organization: Organization, user: User | None, changes: Sequence[Change]) -> None:
+_Place = tuple[str, uuid.UUID | None, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A change, and what it is about; ``name`` and ``description`` are those that pages show."""
+
+    change: Change
+    category: Category | None = None
+    event_type: EventType | None = None
+
+    @property
+    def place(self) -> _Place:
+        named = self.category or self.event_type
+        return self.change.scope, named.id if named else None, self.change.channel
+
+    @property
+    def decided(self) -> Decided:
+        named = self.category or self.event_type
+        what = f"{named.name}. {named.description}".strip() if named else "Everything."
+        where = Channel(self.change.channel).label if self.change.channel else "All channels"
+        said = {True: "on", False: "off", None: "no choice of one's own"}[self.change.enabled]
+        return Decided(
+            scope=self.change.scope,
+            key=named.key if named else "",
+            channel=self.change.channel,
+            granted=self.change.enabled,
+            wording=f"{what} {where}: {said}.",
+        )
+
+
+def set_switches(
+    *, organization: Organization, user: User | None, changes: Sequence[Change], origin: Origin | None = None
+) -> None:
     """Set or take away switches of a person (None: the organization's defaults), all or nothing.
 
-    Raises InvalidInput for an unknown category or event type.
+    What changes for a person is put on record with ``origin``. Raises InvalidInput for an unknown category or event
+    type, and (``required``) for turning off an event type that is critical.
     """
-    categories = {row.key: row for row in Category.objects.for_organization(organization)}
-    event_types = {row.key: row for row in EventType.objects.for_organization(organization)}
+    targets = _targets(organization, changes)
     with transaction.atomic():
         # One writer at a time per person: two tabs cannot make the same switch twice.
         if user is not None:
             User.objects.select_for_update(no_key=True).only("id").get(id=user.id)
         else:
             Organization.objects.select_for_update(no_key=True).only("id").get(id=organization.id)
-        for position, change in enumerate(changes):
-            category = event_type = None
-            if change.scope == PreferenceScope.CATEGORY:
-                category = _known(categories, change.key, f"set.{position}.key", "category")
-            if change.scope == PreferenceScope.EVENT_TYPE:
-                event_type = _known(event_types, change.key, f"set.{position}.key", "event type")
-            _set_one(organization, user, change, category, event_type)
+        rows = {
+            (row.scope, row.category_id or row.event_type_id, row.channel): row
+            for row in Preference.objects.for_organization(organization).filter(user=user)
+        }
+        changed = [target for target in targets if _set(organization, user, target, rows)]
+        if user is not None:
+            record_all(
+                organization_id=organization.id,
+                user_id=user.id,
+                decided=[target.decided for target in changed],
+                origin=origin or Origin(),
+            )
+
+
+def _targets(organization: Organization, changes: Sequence[Change]) -> list[_Target]:
+    categories = {row.key: row for row in Category.objects.for_organization(organization)}
+    event_types = {row.key: row for row in EventType.objects.for_organization(organization)}
+    targets = []
+    for position, change in enumerate(changes):
+        category = event_type = None
+        if change.scope == PreferenceScope.CATEGORY:
+            category = _known(categories, change.key, f"set.{position}.key", "category")
+        if change.scope == PreferenceScope.EVENT_TYPE:
+            event_type = _known(event_types, change.key, f"set.{position}.key", "event type")
+            if event_type.is_critical and change.enabled is False:
+                raise InvalidInput(
+                    f"{event_type.name} is too important to be turned off.",
+                    attr=f"set.{position}.enabled",
+                    code="required",
+                )
+        targets.append(_Target(change, category, event_type))
+    return targets
 
 
 def _known(rows: Mapping[str, Any], key: str, attr: str, kind: str) -> Any:
     if key not in rows:
-        raise InvalidInput(f"There is no {kind} {key!r}.", attr=attr, code="not_found")
+        raise InvalidInput(f"There is no {kind} {key[:100]!r}.", attr=attr, code="not_found")
     return rows[key]
 
 
-def _set_one(
-    organization: Organization,
-    user: User | None,
-    change: Change,
-    category: Category | None,
-    event_type: EventType | None,
-) -> None:
-    identity = {
-        "organization": organization,
-        "user": user,
-        "scope": change.scope,
-        "category": category,
-        "event_type": event_type,
-        "channel": change.channel,
-    }
-    if change.enabled is None:
-        for row in Preference.objects.filter(**identity):
-            row.delete()
-        return
-    row, created = Preference.objects.get_or_create(**identity, defaults={"enabled": change.enabled})
-    if not created and row.enabled != change.enabled:
-        row.enabled = change.enabled
-        row.save()
+def _set(
+    organization: Organization, user: User | None, target: _Target, rows: dict[_Place, Preference]
+) -> bool:
+    """Bring one switch to its state; returns whether it had another one. Keeps ``rows`` up to date."""
+    row, enabled = rows.get(target.place), target.change.enabled
+    if (row.enabled if row is not None else None) == enabled:
+        return False
+    if enabled is None and row is not None:
+        row.delete()
+        del rows[target.place]
+        return True
+    row = row or Preference(
+        organization=organization,
+        user=user,
+        scope=target.change.scope,
+        category=target.category,
+        event_type=target.event_type,
+        channel=target.change.channel,
+    )
+    row.enabled = bool(enabled)
+    row.save()
+    rows[target.place] = row
+    return True
 
 
-def set_quiet_hours(*, organization: Organization, user: User, given: Mapping[str, Any]) -> QuietHours:
-    """Change a person's quiet hours; what is not named stays. Raises InvalidInput that names the field."""
-    if not isinstance(given, Mapping):
-        raise InvalidInput("Give an object.", attr="quiet_hours")
-    with transaction.atomic():
-        row: QuietHours = QuietHours.objects.select_for_update().get_or_create(
-            organization=organization, user=user, channel="", defaults={"enabled": False}
-        )[0]
-        for name in given:
-            if name not in ("enabled", "start", "end", "days", "time_zone"):
-                raise InvalidInput(f"There is no {name!r}.", attr=f"quiet_hours.{name}")
-        row.enabled = _flag(given.get("enabled", row.enabled))
-        row.start = _time_of_day(given.get("start", row.start), "start")
-        row.end = _time_of_day(given.get("end", row.end), "end")
-        row.days = _days(given.get("days", row.days))
-        row.time_zone = check_zone(given.get("time_zone", row.time_zone), attr="quiet_hours.time_zone")
-        if row.start == row.end:
-            raise InvalidInput("The end must differ from the start.", attr="quiet_hours.end")
-        row.save()
-    return row
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidInput("true or false.", attr="quiet_hours.enabled")
-    return value
-
-
-def _time_of_day(value: Any, name: str) -> dt.time:
-    if isinstance(value, dt.time):
-        return value
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise InvalidInput("A time such as 22:00.", attr=f"quiet_hours.{name}")
-    return dt.time(int(found[1]), int(found[2]))
-
-
-def _days(value: Any) -> list[int]:
-    if not isinstance(value, list) or any(
-        isinstance(d, bool) or not isinstance(d, int) or not 0 <= d <= 6 for d in value
-    ):
-        raise InvalidInput("A list of days, 0 for Monday to 6 for Sunday.", attr="quiet_hours.days")
-    return sorted(set(value))
-
-
-def check_zone(value: Any, *, attr: str) -> str:
-    """A time zone of the IANA database, or empty; raises InvalidInput."""
-    if not isinstance(value, str) or (value and value not in _zones()):
-        raise InvalidInput(f"There is no time zone {str(value)[:64]!r}.", attr=attr)
-    return value
-
-
-@functools.cache
-def _zones() -> frozenset[str]:
-    """Looked up once: it reads the whole directory of zones."""
-    return frozenset(zoneinfo.available_timezones())
-
-
-def preferences_of(*, organization: Organization, user: User) -> dict[str, Any]:
-    """A person's own switches, as the API shows them (null: not set)."""
+def switches_of(*, organization: Organization, user: User | None) -> dict[str, Any]:
+    """A person's own switches (None: the organization's for everyone), as the API shows them (null: not set)."""
     rows = Preference.objects.for_organization(organization).filter(user=user)
     switches = {(row.scope, row.category_id or row.event_type_id, row.channel): row.enabled for row in rows}
 
-    def cells(scope: str, target: Any) -> dict[str, bool | None]:
+    def cells(scope: str, target: uuid.UUID | None) -> dict[str, bool | None]:
         return {name or ALL_CHANNELS: switches.get((scope, target, name)) for name in ("", *Channel.values)}
 
-    quiet = QuietHours.objects.for_organization(organization).filter(user=user, channel="").first()
+    event_types = EventType.objects.for_organization(organization).filter(is_active=True)
     return {
         "global": cells(PreferenceScope.GLOBAL, None),
         "categories": [
@@ -187,7 +179,8 @@ def preferences_of(*, organization: Organization, user: User) -> dict[str, Any]:
                 "key": row.key,
                 "name": row.name,
                 "description": row.description,
-                "channels": cells("category", row.id),
+                "requires_consent": row.requires_consent,
+                "channels": cells(PreferenceScope.CATEGORY, row.id),
             }
             for row in Category.objects.for_organization(organization)
         ],
@@ -197,51 +190,8 @@ def preferences_of(*, organization: Organization, user: User) -> dict[str, Any]:
                 "name": row.name,
                 "category": row.category.key,
                 "critical": row.is_critical,
-                "channels": cells("event_type", row.id),
+                "channels": cells(PreferenceScope.EVENT_TYPE, row.id),
             }
-            for row in EventType.objects.for_organization(organization)
-            .filter(is_active=True)
-            .select_related("category")
+            for row in event_types.select_related("category")
         ],
-        "quiet_hours": quiet_json(quiet),
     }
-
-
-def quiet_json(row: QuietHours | None) -> dict[str, Any]:
-    row = row or QuietHours(enabled=False)
-    return {
-        "enabled": row.enabled,
-        "start": f"{row.start:%H:%M}",
-        "end": f"{row.end:%H:%M}",
-        "days": row.days,
-        "time_zone": row.time_zone,
-    }
-
-
-def effective_preferences(*, organization: Organization, user: User) -> list[dict[str, Any]]:
-    """For each event type and channel, whether it would go out now, and why: routing's own answer."""
-    facts, people = load_people(organization.id, parse_recipients([user]))
-    catalog = catalog_of(organization.id, revision=facts.catalog_revision)
-    cells = []
-    for kind in sorted(catalog.event_types.values(), key=lambda one: one.key):
-        if not kind.is_active:
-            continue
-        person = routing_facts(people[0], kind, catalog)
-        content = kind.template.content_for(people[0].locale, facts.locale) if kind.template else None
-        contents = content.channels() if content else frozenset(Channel.values)
-        decided = {
-            one.channel: one
-            for one in decide(event=kind.routing, person=person, contents=contents, now=current_time())
-        }
-        for channel in Channel.values:
-            one = decided.get(channel)
-            cells.append(
-                {
-                    "event_type": kind.key,
-                    "category": kind.category_key,
-                    "channel": channel,
-                    "effective": one is not None and one.action != Action.SUPPRESS,
-                    "reason": one.reason.value if one else "not_requested",
-                }
-            )
-    return cells

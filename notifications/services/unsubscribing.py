@@ -20,7 +20,8 @@ from django.db.models import Q
 from accounts.models import Organization, User
 from castcomm.common import sql
 from castcomm.common.clock import now as current_time
-from notifications.models import Category, Delivery, Preference, ProviderEvent, Suppression
+from notifications.models import Category, ConsentSource, Delivery, Preference, ProviderEvent, Suppression
+from notifications.services.consents import Decided, Origin, RequestFacts, record_all
 from notifications.services.mail_links import MailLink
 from notifications.services.preferences import Change, set_switches
 from notifications.services.recipients import address_index
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 PROVIDER = "castcomm"
 MAX_CHANGES = 50  # recorded per mail; nobody changes their mind more often
 _EMAIL = Channel.EMAIL.value
+_ONE_CLICK_WORDING = "List-Unsubscribe=One-Click"
+_UNDO_WORDING = "That was a mistake"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
@@ -107,18 +110,24 @@ def what_is_stopped(subscription: Subscription) -> Stopped:
     return Stopped(_is_off(theirs) and not more, everything, can_undo)
 
 
-def unsubscribe(*, subscription: Subscription, scope: Scope, how: How) -> bool:
+def unsubscribe(
+    *, subscription: Subscription, scope: Scope, how: How, facts: RequestFacts | None = None
+) -> bool:
     """Stop the e-mail; returns whether anything had to be changed. Safe to call again and from two places at once.
 
     Switches of the person that are more specific, and on, are switched off too: what was unsubscribed from must
-    not come any more. Critical mail is not affected.
+    not come any more. Critical mail is not affected. ``facts`` of the request go on record.
     """
+    wording = _ONE_CLICK_WORDING
+    if how == How.PAGE:
+        wording = _button_of(subscription, scope)
+    origin = _origin(subscription, how, wording, facts)
     with transaction.atomic():
         _wait_for_turn(subscription)
         if subscription.user is None:
-            before = _stop_address(subscription, how)
+            before = _stop_address(subscription, how, origin)
         else:
-            before = _stop_switches(subscription, subscription.user, scope)
+            before = _stop_switches(subscription, subscription.user, scope, origin)
         if before is None:
             return False
         _record(subscription, scope, how, before)
@@ -132,8 +141,9 @@ def unsubscribe(*, subscription: Subscription, scope: Scope, how: How) -> bool:
     return True
 
 
-def undo_unsubscribe(*, subscription: Subscription) -> bool:
+def undo_unsubscribe(*, subscription: Subscription, facts: RequestFacts | None = None) -> bool:
     """Take back the last change made through this mail's link; what was changed since by other means stays."""
+    origin = _origin(subscription, How.PAGE, _UNDO_WORDING, facts)
     with transaction.atomic():
         _wait_for_turn(subscription)
         event = _last_change(subscription)
@@ -143,8 +153,9 @@ def undo_unsubscribe(*, subscription: Subscription) -> bool:
             lift_unsubscription(
                 organization_id=subscription.organization.id, channel=_EMAIL, address=subscription.link.email
             )
+            _put_on_record(subscription, None, origin)
         else:
-            _restore(subscription, subscription.user, event.payload["before"])
+            _restore(subscription, subscription.user, event.payload["before"], origin)
         event.payload = {**event.payload, "undone_at": current_time().isoformat()}
         event.save(update_fields=["payload"])
     log.info(
@@ -153,6 +164,33 @@ def undo_unsubscribe(*, subscription: Subscription) -> bool:
         delivery_id=str(subscription.link.delivery_id),
     )
     return True
+
+
+def _origin(subscription: Subscription, how: How, wording: str, facts: RequestFacts | None) -> Origin:
+    source = ConsentSource.ONE_CLICK if how == How.ONE_CLICK else ConsentSource.SIGNED_LINK
+    return Origin(
+        source=source.value,
+        facts=facts or RequestFacts(),
+        wording=wording,
+        delivery_id=subscription.link.delivery_id,
+    )
+
+
+def _button_of(subscription: Subscription, scope: Scope) -> str:
+    if scope == Scope.CATEGORY and subscription.category is not None:
+        return f"Unsubscribe from {subscription.category.name}"
+    return f"Stop all mail of {subscription.organization.name}"
+
+
+def _put_on_record(subscription: Subscription, granted: bool | None, origin: Origin) -> None:
+    """What a bare address decided; the switches of people are put on record where they are set."""
+    decided = Decided(scope="global", key="", channel=_EMAIL, granted=granted, wording=origin.wording)
+    record_all(
+        organization_id=subscription.organization.id,
+        address_index=address_index(subscription.link.email, ""),
+        decided=[decided],
+        origin=origin,
+    )
 
 
 def _wait_for_turn(subscription: Subscription) -> None:
@@ -168,7 +206,7 @@ def _suppressions(subscription: Subscription) -> Any:
     )
 
 
-def _stop_address(subscription: Subscription, how: How) -> list[list[Any]] | None:
+def _stop_address(subscription: Subscription, how: How, origin: Origin) -> list[list[Any]] | None:
     reasons = set(_suppressions(subscription).filter(expires_at=None).values_list("reason", flat=True))
     # There for a stronger reason, it stays so; that the person unsubscribed as well is put on record once.
     if SuppressionReason.UNSUBSCRIBE in reasons or (reasons and _last_change(subscription) is not None):
@@ -180,6 +218,7 @@ def _stop_address(subscription: Subscription, how: How) -> list[list[Any]] | Non
         reason=SuppressionReason.UNSUBSCRIBE,
         detail=f"{how.value}, delivery {subscription.link.delivery_id}",
     )
+    _put_on_record(subscription, False, origin)
     return []
 
 
@@ -198,10 +237,14 @@ def _is_off(rows: Sequence[Preference]) -> bool:
 
 
 def _is_in(row: Preference, category: Category) -> bool:
-    return row.event_type is not None and row.event_type.category_id == category.id
+    """Whether the switch is one of a kind of news in the category that can be turned off."""
+    kind = row.event_type
+    return kind is not None and kind.category_id == category.id and not kind.is_critical
 
 
-def _stop_switches(subscription: Subscription, user: User, scope: Scope) -> list[list[Any]] | None:
+def _stop_switches(
+    subscription: Subscription, user: User, scope: Scope, origin: Origin
+) -> list[list[Any]] | None:
     """Set the switches; what they were before, or None when all were off already."""
     category = subscription.category
     own = [row for row in _switches(subscription) if row.user_id is not None]
@@ -210,15 +253,19 @@ def _stop_switches(subscription: Subscription, user: User, scope: Scope) -> list
         on = [row for row in own if row.enabled and _is_in(row, category)]
     else:
         targets = [("global", "")]
-        on = [row for row in own if row.enabled and row.scope != "global"]
+        on = [row for row in own if row.enabled and row.scope != "global" and not _is_critical(row)]
     targets += sorted({(row.scope, _key(row)) for row in on})
     known = {(row.scope, _key(row)): row.enabled for row in own if row.channel == _EMAIL}
     targets = [target for target in targets if known.get(target) is not False]
     if not targets:
         return None
     changes = [Change(kind, key, _EMAIL, False) for kind, key in targets]
-    set_switches(organization=subscription.organization, user=user, changes=changes)
+    set_switches(organization=subscription.organization, user=user, changes=changes, origin=origin)
     return [[*target, known.get(target)] for target in targets]
+
+
+def _is_critical(row: Preference) -> bool:
+    return row.event_type is not None and row.event_type.is_critical
 
 
 def _key(row: Preference) -> str:
@@ -226,7 +273,7 @@ def _key(row: Preference) -> str:
     return named.key if named is not None else ""
 
 
-def _restore(subscription: Subscription, user: User, before: list[list[Any]]) -> None:
+def _restore(subscription: Subscription, user: User, before: list[list[Any]], origin: Origin) -> None:
     own = {
         (row.scope, _key(row)): row.enabled
         for row in _switches(subscription)
@@ -235,7 +282,7 @@ def _restore(subscription: Subscription, user: User, before: list[list[Any]]) ->
     changes = [
         Change(kind, key, _EMAIL, enabled) for kind, key, enabled in before if own.get((kind, key)) is False
     ]
-    set_switches(organization=subscription.organization, user=user, changes=changes)
+    set_switches(organization=subscription.organization, user=user, changes=changes, origin=origin)
 
 
 def _event_keys(subscription: Subscription) -> list[str]:

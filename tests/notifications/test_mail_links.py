@@ -19,6 +19,7 @@ from notifications.ready_made.layout import LAYOUT_MJML, section
 from notifications.rendering.context import message_context
 from notifications.rendering.mjml import compile_mjml, text_from_html
 from notifications.rendering.sandbox import render
+from notifications.services import preference_links
 from notifications.services.mail_links import (
     MailLink,
     MailLinks,
@@ -60,7 +61,7 @@ def test_a_user_gets_both_links_and_the_headers_of_the_standards() -> None:
     ids = {name: new_id() for name in ("organization_id", "user_id", "delivery_id", "category_id")}
     made = links(**ids)
     assert made.unsubscribe_url.startswith(f"{PUBLIC}/u/")
-    assert made.preferences_url == f"{PUBLIC}/preferences/"
+    assert made.preferences_url.startswith(f"{PUBLIC}/p/")
     assert made.headers == {
         "List-Unsubscribe": f"<{made.unsubscribe_url}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
@@ -68,6 +69,11 @@ def test_a_user_gets_both_links_and_the_headers_of_the_standards() -> None:
     token = made.unsubscribe_url.rsplit("/", 1)[1]
     assert len(token) == 108
     assert read_token(token) == MailLink(**ids, email="")
+    by_link = preference_links.read(made.preferences_url.rsplit("/", 1)[1])
+    assert by_link is not None
+    assert (by_link.organization_id, by_link.user_id, by_link.delivery_id) == (
+        ids["organization_id"], ids["user_id"], ids["delivery_id"],
+    )  # fmt: skip
 
 
 def test_a_bare_address_is_in_the_link_and_cannot_be_read_in_it() -> None:
@@ -86,7 +92,7 @@ def test_a_bare_address_is_in_the_link_and_cannot_be_read_in_it() -> None:
 def test_critical_mail_cannot_be_unsubscribed_from() -> None:
     made = links(is_critical=True)
     assert (made.unsubscribe_url, dict(made.headers)) == ("", {})
-    assert made.preferences_url == f"{PUBLIC}/preferences/"
+    assert made.preferences_url.startswith(f"{PUBLIC}/p/")
     assert links(is_critical=True, user_id=None).preferences_url == ""
 
 
@@ -140,10 +146,10 @@ def test_links_outlive_a_new_key() -> None:
 @pytest.mark.parametrize(
     ("fields", "seen", "unseen"),
     [
-        ({}, ("/u/", "/preferences/"), ()),
-        ({"is_critical": True}, ("/preferences/",), ("/u/", "Unsubscribe")),
-        ({"user_id": None}, ("/u/",), ("/preferences/", "Choose")),
-        ({"user_id": None, "is_critical": True}, (), ("/u/", "/preferences/", "Unsubscribe", "Choose")),
+        ({}, ("/u/", "/p/"), ()),
+        ({"is_critical": True}, ("/p/",), ("/u/", "Unsubscribe")),
+        ({"user_id": None}, ("/u/",), ("/p/", "Choose")),
+        ({"user_id": None, "is_critical": True}, (), ("/u/", "/p/", "Unsubscribe", "Choose")),
     ],
 )
 def test_the_ready_made_footer_shows_the_links_that_there_are(
@@ -169,7 +175,7 @@ def test_previews_show_links_that_do_nothing(
 ) -> None:
     template = make_template(subject="Hello", text="{{ unsubscribe_url }} {{ preferences_url }}")
     seen = preview_template(template=template, user=member, data={})
-    assert seen.text == f"{PUBLIC}/u/example {PUBLIC}/preferences/"
+    assert seen.text == f"{PUBLIC}/u/example {PUBLIC}/p/example"
     assert seen.missing_variables == []
 
 

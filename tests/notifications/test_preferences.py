@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from accounts.models import Organization, User
 from castcomm.common.errors import InvalidInput
 from notifications.models import Delivery, EventType, Preference
+from notifications.services.effective_preferences import effective_preferences
 from notifications.services.explain import would_reach
-from notifications.services.preferences import (
-    effective_preferences,
-    parse_changes,
-    preferences_of,
-    set_quiet_hours,
-    set_switches,
-)
+from notifications.services.preferences import parse_changes, set_switches, switches_of
 from notifications.services.sending import SendResult, send_notification
 from notifications.vocabulary import Channel
 
@@ -47,7 +42,7 @@ def test_a_switch_is_set_and_taken_away(
     switch("event_type", "news", "email", False)
     send(member)
     assert states()["email"] == ("suppressed", "preference")
-    shown = preferences_of(organization=organization, user=member)
+    shown = switches_of(organization=organization, user=member)
     assert shown["event_types"][0]["channels"]["email"] is False
     switch("event_type", "news", "email", None)
     assert not Preference.objects.exists()
@@ -194,72 +189,3 @@ def test_two_pages_that_set_the_same_switch_make_one(
         thread.join(30)
     assert errors == []
     assert Preference.objects.count() == 1
-
-
-def test_quiet_hours_change_only_what_is_named(organization: Organization, member: User) -> None:
-    set_quiet_hours(
-        organization=organization,
-        user=member,
-        given={
-            "enabled": True,
-            "start": "21:30",
-            "end": "07:00",
-            "days": [4, 4, 0],
-            "time_zone": "Europe/Berlin",
-        },
-    )
-    set_quiet_hours(organization=organization, user=member, given={"end": "06:00:00"})
-    assert preferences_of(organization=organization, user=member)["quiet_hours"] == {
-        "enabled": True, "start": "21:30", "end": "06:00", "days": [0, 4], "time_zone": "Europe/Berlin",
-    }  # fmt: skip
-
-
-WRONG_HOURS = [
-    ({"enabled": "yes"}, "quiet_hours.enabled"),
-    ({"start": "25:00"}, "quiet_hours.start"),
-    ({"start": "22:00 or so"}, "quiet_hours.start"),
-    ({"end": 2200}, "quiet_hours.end"),
-    ({"end": None}, "quiet_hours.end"),
-    ({"start": "08:00", "end": "08:00"}, "quiet_hours.end"),
-    ({"days": [7]}, "quiet_hours.days"),
-    ({"days": [True]}, "quiet_hours.days"),
-    ({"days": "monday"}, "quiet_hours.days"),
-    ({"time_zone": "Mars/Olympus"}, "quiet_hours.time_zone"),
-    ({"time_zone": ["UTC"]}, "quiet_hours.time_zone"),
-    ({"time_zone": "../../etc/passwd"}, "quiet_hours.time_zone"),
-    ({"until": "08:00"}, "quiet_hours.until"),
-    (["22:00"], "quiet_hours"),
-]
-
-
-@pytest.mark.parametrize(("given", "attr"), WRONG_HOURS)
-def test_wrong_quiet_hours_are_named_and_not_kept(
-    given: Any, attr: str, organization: Organization, member: User
-) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        set_quiet_hours(organization=organization, user=member, given=given)
-    assert caught.value.attr == attr
-    assert preferences_of(organization=organization, user=member)["quiet_hours"]["enabled"] is False
-
-
-def test_quiet_hours_in_the_persons_own_zone_hold_a_mail_back(
-    organization: Organization, member: User, news: EventType, send: Send, time_machine: Any
-) -> None:
-    member.time_zone = "America/New_York"
-    member.save()
-    set_quiet_hours(
-        organization=organization, user=member, given={"enabled": True, "start": "22:00", "end": "08:00"}
-    )
-    time_machine.move_to("2026-06-10T03:00:00Z", tick=False)  # 23:00 in New York
-    send(member)
-    assert states() == {"email": ("deferred", "quiet_hours"), "in_app": ("delivered", "in_inbox")}
-    due = Delivery.objects.get(channel="email").due_at
-    assert due.isoformat() == "2026-06-10T12:00:00+00:00"
-
-
-def test_a_zone_that_this_machine_does_not_know_stops_no_send(
-    organization: Organization, member: User, news: EventType, send: Send
-) -> None:
-    User.objects.filter(id=member.id).update(time_zone="Nowhere/AtAll")
-    set_quiet_hours(organization=organization, user=member, given={"enabled": True})
-    assert len(send(member).notifications) == 1

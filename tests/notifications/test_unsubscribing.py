@@ -13,8 +13,9 @@ from django.test import Client
 from accounts.models import Organization, User
 from castcomm.common.ids import new_id
 from notifications.models import Category, Delivery, EventType, Preference, ProviderEvent, Suppression
+from notifications.services.effective_preferences import effective_preferences
 from notifications.services.mail_links import links_for
-from notifications.services.preferences import Change, effective_preferences, set_switches
+from notifications.services.preferences import Change, set_switches
 from notifications.services.suppressions import suppress_address
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +76,7 @@ def test_looking_changes_nothing(
         assert "Unsubscribe from General" in page
         assert "First" in page
         assert "Stop all mail of First" in page
-        assert "/preferences/" in page
+        assert "/p/" in page
         assert "member@example.com" not in page
     assert answer["Cache-Control"] == "no-store, private"
     assert answer["Referrer-Policy"] == "no-referrer"
