@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 
 from notifications.models.digests import DigestFrequency
 from notifications.services.local_times import moment_of, zone_of
@@ -51,9 +52,17 @@ def cadence_of(choice: DigestChoice) -> str:
     return f"weekly.{choice.weekday}@{at}"
 
 
+def choice_of(cadence: str) -> DigestChoice:
+    """The choice that ``cadence_of`` made a name of, without its category."""
+    kind, _, at = cadence.partition("@")
+    frequency, _, weekday = kind.partition(".")
+    made = DigestChoice(category_id=None, frequency=frequency, weekday=int(weekday or 0))
+    return replace(made, at=dt.time.fromisoformat(at)) if at else made
+
+
 def frequency_of(cadence: str) -> str:
     """The frequency that a cadence is named for."""
-    return cadence.partition("@")[0].partition(".")[0]
+    return choice_of(cadence).frequency
 
 
 def closes_at(choice: DigestChoice, zone: str, now: dt.datetime) -> dt.datetime:

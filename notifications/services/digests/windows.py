@@ -37,7 +37,7 @@ _TAKE_NAMED = _TAKEN.format(
     chosen="""
     SELECT * FROM notifications_digestwindow
      WHERE organization_id = %(organization)s AND status = 'open' AND id = ANY(%(ids)s)
-     ORDER BY id FOR NO KEY UPDATE"""
+     ORDER BY user_id, cadence FOR NO KEY UPDATE"""
 )
 
 _ITEMS = """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from accounts.models import Organization, User
 from castcomm.common.clock import now
@@ -45,7 +46,10 @@ def make_due() -> Callable[..., None]:
 
     def make(**filters: Any) -> None:
         past = now() - dt.timedelta(minutes=1)
-        DigestWindow.objects.filter(status="open", **filters).update(closes_at=past)
+        with transaction.atomic():  # what somebody adds to at this moment is left out: nobody waits for two
+            rows = DigestWindow.objects.filter(status="open", **filters).select_for_update(skip_locked=True)
+            ids = [row.id for row in rows]
+            DigestWindow.objects.filter(id__in=ids).update(closes_at=past)
 
     return make
 

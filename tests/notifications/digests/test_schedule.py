@@ -13,6 +13,7 @@ from notifications.services.digests.schedule import (
     OVERFLOW,
     cadence_of,
     choice_for,
+    choice_of,
     closes_at,
     frequency_of,
     moved_with,
@@ -89,6 +90,7 @@ def test_whose_choice_decides() -> None:
     assert overflow_for(news, personal=[own], defaults=[]) is own
     names = [cadence_of(one) for one in (choice("hourly"), mine, choice("weekly", "18:30", 6))]
     assert names == ["hourly", "daily@09:00", "weekly.6@18:30"]
+    assert choice_of("weekly.6@18:30") == choice("weekly", "18:30", 6)
     assert [frequency_of(name) for name in names] == ["hourly", "daily", "weekly"]
 
 
