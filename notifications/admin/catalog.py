@@ -30,7 +30,7 @@ from notifications.services.catalog_editing import (
     save_event_type,
 )
 from notifications.services.defaults import DIRECT, GENERAL
-from notifications.services.explain import would_reach
+from notifications.services.explaining.reach import would_reach
 from notifications.vocabulary import Channel
 
 

@@ -29,7 +29,8 @@ from notifications.admin.ledger import (
 )
 from notifications.models import Delivery, Notification
 from notifications.services.deliveries import cancel_notification, retry_notification
-from notifications.services.explain import explain_notification, timeline
+from notifications.services.explain import explain_notification
+from notifications.services.explaining.timeline import timeline
 from notifications.vocabulary import CANCELLABLE, REQUEUABLE, Channel, DeliveryStatus
 
 _MOMENTS = ("due_at", "sent_at")

@@ -22,7 +22,8 @@ from notifications.api import serializers
 from notifications.api.inbox_views import list_inbox
 from notifications.models import Notification
 from notifications.services.deliveries import cancel_notification, retry_notification
-from notifications.services.explain import explain_notification, would_reach
+from notifications.services.explain import explain_notification
+from notifications.services.explaining.reach import would_reach
 from notifications.services.sending import SendResult, send_notification
 
 MAX_BULK = 1_000

@@ -123,6 +123,10 @@ class RoutingQuestion(StrictSerializer):
     channels = serializers.ListField(
         child=serializers.ChoiceField(Channel.choices), required=False, allow_empty=False
     )
+    priority = serializers.ChoiceField([one.key for one in Priority], required=False)
+    critical = serializers.BooleanField(required=False)
+    scheduled_for = serializers.DateTimeField(required=False)
+    scheduled_local = serializers.CharField(max_length=16, required=False)
 
 
 class CategorySerializer(serializers.ModelSerializer[Category]):

@@ -1,22 +1,23 @@
-"""Explain: why each channel of a notification was or was not used; and what would happen if it were sent now."""
+"""Explain: why each channel of a notification was or was not used."""
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from accounts.models import Organization
-from castcomm.common.clock import now as current_time
-from castcomm.common.errors import InvalidInput, NotFound
+from castcomm.common.errors import NotFound
 from notifications import selectors
-from notifications.models import Delivery, Notification, ProviderEvent
-from notifications.rendering.content import ContentFacts
-from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
-from notifications.services.planning import routing_facts
-from notifications.services.recipients import Person, load_people, parse_recipients
-from notifications.services.routing import Decision, decide
+from notifications.models import Delivery, DigestWindow, ProviderEvent
+from notifications.services.explaining.surroundings import (
+    broadcast_json,
+    digest_itself,
+    digests_of,
+    window_json,
+    window_sentence,
+)
+from notifications.services.explaining.words import why
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
 
 MAX_EVENTS = 100  # told per delivery, the first ones
@@ -35,6 +36,8 @@ def explain_notification(
     if found is None:
         raise NotFound("There is no such notification.")
     considered = {delivery.channel: delivery for delivery in found.deliveries.all()}
+    windows = digests_of(considered.values())
+    itself = digest_itself(found)
     return {
         "id": str(found.id),
         "request": str(found.request_id),
@@ -44,12 +47,20 @@ def explain_notification(
         "created_at": found.created_at.isoformat(),
         "cancelled_at": found.cancelled_at.isoformat() if found.cancelled_at else None,
         "channels": [
-            _explain_channel(channel, considered.get(channel), with_details) for channel in Channel.values
+            _explain_channel(channel, considered.get(channel), windows, with_details)
+            for channel in Channel.values
         ],
+        "digest": window_json(itself) if itself else None,
+        "broadcast": broadcast_json(found),
     }
 
 
-def _explain_channel(channel: str, delivery: Delivery | None, with_details: bool) -> dict[str, Any]:
+def _explain_channel(
+    channel: str,
+    delivery: Delivery | None,
+    windows: Mapping[uuid.UUID, DigestWindow],
+    with_details: bool,
+) -> dict[str, Any]:
     if delivery is None:
         return {
             "channel": channel,
@@ -57,13 +68,16 @@ def _explain_channel(channel: str, delivery: Delivery | None, with_details: bool
             "reason": Reason.NOT_REQUESTED.value,
             "sentence": Reason.NOT_REQUESTED.label,
         }
+    window = windows.get(delivery.id)
+    in_digest = window_sentence(window, delivery.status) if window else ""
     return {
         "channel": channel,
         "delivery": str(delivery.id),
         "status": delivery.status,
         "reason": delivery.reason,
-        "sentence": sentence(delivery, with_details=with_details),
+        "sentence": f"{sentence(delivery, with_details=with_details)} {in_digest}".strip(),
         "decision": delivery.decision,
+        "digest": window_json(window) if window else None,
         "due_at": delivery.due_at.isoformat(),
         "sent_at": delivery.sent_at.isoformat() if delivery.sent_at else None,
         "error": delivery.error if with_details else "",
@@ -104,117 +118,27 @@ def event_sentence(event: ProviderEvent) -> str:
 
 
 def sentence(delivery: Delivery, *, with_details: bool = True) -> str:
-    """Why the delivery is in its state, as one or two sentences."""
-    decided = delivery.decision.get("reason", "")
-    parts = []
-    if decided in Reason.values and decided != delivery.reason:
-        parts.append(Reason(decided).label)
-    if delivery.reason in Reason.values:
-        parts.append(Reason(delivery.reason).label)
+    """Why the delivery is in its state, in a few sentences."""
     detail = delivery.decision
-    if detail.get("scope") and Reason.PREFERENCE in (decided, delivery.reason):
-        parts.append(
-            f"The switch: {detail['scope']}, channel {detail['channel']}, set by the {detail['set_by']}."
-        )
-    if detail.get("until") and delivery.status == DeliveryStatus.DEFERRED:
-        parts.append(f"Until {detail['until']}.")
-    if (resolved := delivery.decision.get("resolved")) and delivery.status == DeliveryStatus.SENT:
+    decided = detail.get("reason", "")
+    parts = []
+    if decided != delivery.reason:
+        parts.append(why(decided, detail, is_waiting=False))
+    parts.append(why(delivery.reason, detail, is_waiting=delivery.status == DeliveryStatus.DEFERRED))
+    if (resolved := detail.get("resolved")) and delivery.status == DeliveryStatus.SENT:
         # Nobody saw the provider accept it.
-        parts = [_resolution(resolved)]
+        parts = [resolution(resolved)]
     if delivery.status == DeliveryStatus.PENDING and delivery.attempt_count == 0:
         parts.append("It is waiting for a worker.")
+    parts += [
+        f"Before that: {why(one['reason'], one)}" for one in detail.get("earlier", ()) if one.get("reason")
+    ]
     if delivery.error and with_details:
         parts.append(f"Detail: {delivery.error}")
-    return " ".join(parts)
+    return " ".join(part for part in parts if part)
 
 
-def _resolution(resolved: Mapping[str, Any]) -> str:
+def resolution(resolved: Mapping[str, Any]) -> str:
+    """What staff said of a delivery of which nobody knew whether it arrived."""
     who = resolved["by"] or "Staff"
     return f"{who} said that it arrived." if resolved["sent"] else f"{who} had it sent again."
-
-
-def timeline(notification: Notification) -> list[tuple[str, str]]:
-    """(time, what happened) of a notification, in order, for the admin."""
-    events = [(notification.created_at, f"Accepted from {notification.request.source}")]
-    for delivery in notification.deliveries.all():
-        action = delivery.decision.get("action", "")
-        decided = delivery.decision.get("reason", "")
-        words = Reason(decided).label if decided in Reason.values else ""
-        events.append(
-            (delivery.created_at, f"{delivery.get_channel_display()}: decided to {action}. {words}")
-        )
-        for attempt in delivery.attempts.all():
-            events.append(
-                (
-                    attempt.started_at,
-                    f"{delivery.get_channel_display()}: attempt {attempt.number} through {attempt.provider}",
-                )
-            )
-            if attempt.finished_at:
-                outcome = attempt.get_outcome_display() if attempt.outcome else "cut short"
-                events.append(
-                    (attempt.finished_at, f"{delivery.get_channel_display()}: {outcome}. {attempt.detail}")
-                )
-        for event in list(delivery.events.all())[:MAX_EVENTS]:
-            said = f"{delivery.get_channel_display()}: {event_sentence(event)} {event.detail}"
-            events.append((event.occurred_at, said))
-        if resolved := delivery.decision.get("resolved"):
-            said = f"{delivery.get_channel_display()}: {_resolution(resolved)}"
-            events.append((dt.datetime.fromisoformat(resolved["at"]), said))
-        if delivery.settled_at and not delivery.attempts.all():
-            events.append(
-                (
-                    delivery.settled_at,
-                    f"{delivery.get_channel_display()}: {delivery.get_status_display()}. {sentence(delivery)}",
-                )
-            )
-    return [
-        (moment.isoformat(timespec="milliseconds"), text.strip())
-        for moment, text in sorted(events, key=lambda e: e[0])
-    ]
-
-
-def would_reach(
-    *, organization: Organization, recipient: Any, event_type: str, channels: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
-    """What routing would decide for this person now; nothing is written. Raises InvalidInput."""
-    facts, people = load_people(organization.id, parse_recipients([recipient]))
-    catalog = catalog_of(organization.id, revision=facts.catalog_revision)
-    kind = catalog.event_types.get(event_type)
-    if kind is None:
-        raise InvalidInput(
-            f"There is no event type {event_type!r}.", attr="event_type", code="unknown_event_type"
-        )
-    person = people[0]
-    content = kind.template.content_for(person.locale, facts.locale) if kind.template else None
-    wanted = tuple(channels) if channels is not None else None
-    return [_decision_json(one) for one in _decide(person, kind, content, catalog, wanted)]
-
-
-def _decide(
-    person: Person,
-    kind: EventTypeFacts,
-    content: ContentFacts | None,
-    catalog: Catalog,
-    wanted: tuple[str, ...] | None,
-) -> list[Decision]:
-    # Without a template the caller gives the text, so that no channel lacks content.
-    contents = content.channels() if content else frozenset(Channel.values)
-    return decide(
-        event=kind.routing,
-        person=routing_facts(person, kind, catalog),
-        contents=contents,
-        now=current_time(),
-        requested=wanted,
-    )
-
-
-def _decision_json(decision: Decision) -> dict[str, Any]:
-    return {
-        "channel": decision.channel,
-        "action": decision.action.value,
-        "reason": decision.reason.value,
-        "sentence": decision.reason.label,
-        "due_at": decision.due_at.isoformat(),
-        "detail": dict(decision.detail),
-    }

@@ -32,6 +32,7 @@ from notifications.vocabulary import DeliveryStatus, Priority, Reason
 
 MAX_PERIODS = 3  # of a cap that something waits for room; then it goes into the digest, or is given up
 MAX_EARLIER = 5  # decisions that are kept for explain, the last ones
+_KEPT_ONCE = {"earlier", "counted", "waiting_since"}
 _MAY_WAIT_FOR_A_MOMENT = {
     Reason.QUIET_HOURS,
     Reason.CAP_WAIT,
@@ -208,7 +209,7 @@ def _put_off(
     """The delivery as it was decided now, with what was decided before."""
     made = _settled(row, STATUS_OF[decision.action], decision.reason)
     made.due_at = decision.due_at
-    made.decision = {**decision_json(decision), "earlier": _earlier(before)}
+    made.decision = {**decision_json(decision), "at": now.isoformat(), "earlier": _earlier(row, before)}
     if decision.reason == Reason.CAP_WAIT:
         made.decision["waiting_since"] = _since(row, before, now).isoformat()
     if before.get("counted"):
@@ -218,9 +219,9 @@ def _put_off(
     return made
 
 
-def _earlier(before: Mapping[str, Any]) -> list[dict[str, Any]]:
-    last = {name: before[name] for name in ("reason", "until") if name in before}
-    return [*before.get("earlier", ()), last][-MAX_EARLIER:]
+def _earlier(row: Details, before: Mapping[str, Any]) -> list[dict[str, Any]]:
+    last = {name: value for name, value in before.items() if name not in _KEPT_ONCE}
+    return [*before.get("earlier", ()), {"at": row.created_at.isoformat(), **last}][-MAX_EARLIER:]
 
 
 def _settled(row: Details, status: DeliveryStatus, reason: Reason) -> Settled:

@@ -15,7 +15,7 @@ from accounts.models import Organization, User
 from castcomm.common.errors import InvalidInput
 from notifications.models import Delivery, EventType, Preference
 from notifications.services.effective_preferences import effective_preferences
-from notifications.services.explain import would_reach
+from notifications.services.explaining.reach import would_reach
 from notifications.services.preferences import parse_changes, set_switches, switches_of
 from notifications.services.sending import SendResult, send_notification
 from notifications.vocabulary import Channel
