@@ -10,14 +10,13 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from accounts.admin.dialogs import ask, go_on
 from accounts.admin.tenancy import ADMIN_ROLES, TenantAdmin, TenantModelForm
 from accounts.models import ApiKey
 from accounts.services import api_keys
@@ -25,18 +24,10 @@ from castcomm.common.clock import now
 from castcomm.common.errors import CastCommError
 
 # Both change something, so each asks first and is a POST with the CSRF token.
-_ROTATE = ActionDialog(
-    title="Rotate this key?",
-    description="A new key is made and shown once. The old one works for 24 hours more.",
-    form_class=BaseDialogForm,
-    form_submit_text="Rotate",
+_ROTATE = ask(
+    "Rotate this key?", "A new key is made and shown once. The old one works for 24 hours more.", "Rotate"
 )
-_REVOKE = ActionDialog(
-    title="Revoke this key?",
-    description="Whoever uses it is refused from now on. This cannot be undone.",
-    form_class=BaseDialogForm,
-    form_submit_text="Revoke",
-)
+_REVOKE = ask("Revoke this key?", "Whoever uses it is refused from now on. This cannot be undone.", "Revoke")
 
 
 class NewKeyForm(TenantModelForm):
@@ -139,9 +130,7 @@ class ApiKeyAdmin(TenantAdmin):
         except CastCommError as error:
             self.message_user(request, error.message, messages.ERROR)
         target = reverse("admin:accounts_apikey_changelist")
-        if request.headers.get("HX-Request"):
-            return HttpResponse(headers={"HX-Redirect": target})
-        return redirect(target)
+        return go_on(request, target)
 
     def _rotate(self, request: HttpRequest, key: ApiKey) -> None:
         _, plain = api_keys.rotate(key=key, created_by=request.user)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
+from accounts.admin.dialogs import ask
 from accounts.admin.tenancy import TenantTabularInline, limit_to_staffed
 from accounts.models import User
 from castcomm.common.errors import Conflict
@@ -45,6 +46,19 @@ TROUBLE = (
 )
 # "Unknown" is not here: sending that again may send twice, which is a decision of its own.
 FAILED = (DeliveryStatus.FAILED, DeliveryStatus.DEAD)
+
+_REQUEUE_ONE = ask("Put it back into the queue?", "It is due at once, with fresh attempts.", "Send again")
+_CANCEL_ONE = ask(
+    "Cancel this delivery?", "It does not go out. The other channels go on.", "Cancel the delivery"
+)
+_MARK_SENT = ask(
+    "Did it arrive?",
+    "Nobody knows whether the provider sent it. Mark it as sent when you found that it arrived.",
+    "It arrived",
+)
+_SEND_AGAIN = ask(
+    "Send it again?", "If the first one arrived after all, the person gets it twice.", "Send again"
+)
 
 
 class ProviderFilter(DropdownFilter):  # type: ignore[misc]
@@ -221,27 +235,12 @@ class DeliveryAdmin(LedgerAdmin):
         url_path="requeue",
         permissions=["requeue"],
         variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Put it back into the queue?",
-            "description": "It is due at once, with fresh attempts.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Send again",
-        },
+        dialog=_REQUEUE_ONE,
     )
     def requeue_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act_on(request, object_id, self._requeue)
 
-    @action(
-        description="Cancel",
-        url_path="cancel",
-        permissions=["cancel"],
-        dialog={
-            "title": "Cancel this delivery?",
-            "description": "It does not go out. The other channels go on.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Cancel the delivery",
-        },
-    )
+    @action(description="Cancel", url_path="cancel", permissions=["cancel"], dialog=_CANCEL_ONE)
     def cancel_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act_on(request, object_id, self._cancel)
 
@@ -250,27 +249,12 @@ class DeliveryAdmin(LedgerAdmin):
         url_path="mark-sent",
         permissions=["resolve"],
         variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Did it arrive?",
-            "description": "Nobody knows whether the provider sent it. Mark it as sent when you found that it arrived.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "It arrived",
-        },
+        dialog=_MARK_SENT,
     )
     def mark_sent(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act_on(request, object_id, lambda row: self._resolve(request, row, sent=True))
 
-    @action(
-        description="Send again",
-        url_path="send-again",
-        permissions=["resolve"],
-        dialog={
-            "title": "Send it again?",
-            "description": "If the first one arrived after all, the person gets it twice.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Send again",
-        },
-    )
+    @action(description="Send again", url_path="send-again", permissions=["resolve"], dialog=_SEND_AGAIN)
     def send_again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act_on(request, object_id, lambda row: self._resolve(request, row, sent=False))
 

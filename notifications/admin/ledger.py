@@ -19,7 +19,6 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -28,6 +27,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 from unfold.utils import parse_date_str
 
+from accounts.admin.dialogs import go_on
 from accounts.admin.tenancy import TenantAdmin, limit_to_staffed
 from accounts.models import User
 from castcomm.common.errors import CastCommError, InvalidInput
@@ -162,10 +162,7 @@ class LedgerAdmin(TenantAdmin):
             self.message_user(request, done, messages.SUCCESS)
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         address = reverse(name, args=[object_id])
-        # The dialog is loaded by htmx, which follows this header to a whole page.
-        if request.headers.get("HX-Request"):
-            return HttpResponse(headers={"HX-Redirect": address})
-        return redirect(address)
+        return go_on(request, address)
 
 
 def find_by_recipient(term: str, *, notification: str) -> Q | None:

@@ -15,6 +15,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
+from accounts.admin.dialogs import ask
 from castcomm.common.ids import parse_id
 from notifications import selectors
 from notifications.admin.ledger import (
@@ -34,6 +35,18 @@ from notifications.services.explaining.timeline import timeline
 from notifications.vocabulary import CANCELLABLE, REQUEUABLE, Channel, DeliveryStatus
 
 _MOMENTS = ("due_at", "sent_at")
+
+_RETRY = ask(
+    "Try the channels that failed again?",
+    "Failed channels and dead letters go out again, and so do those of which nobody knows: "
+    "if such a one arrived after all, the person gets it twice.",
+    "Try again",
+)
+_CANCEL = ask(
+    "Cancel this notification?",
+    "Channels that wait are stopped. What has been sent stays sent.",
+    "Cancel the notification",
+)
 
 
 @admin.register(Notification)
@@ -118,13 +131,7 @@ class NotificationAdmin(LedgerAdmin):
         url_path="retry",
         permissions=["retry"],
         variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Try the channels that failed again?",
-            "description": "Failed channels and dead letters go out again, and so do those of which nobody knows: "
-            "if such a one arrived after all, the person gets it twice.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Try again",
-        },
+        dialog=_RETRY,
     )
     def retry(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         def act(found: Notification) -> str:
@@ -135,17 +142,7 @@ class NotificationAdmin(LedgerAdmin):
 
         return self.act_on(request, object_id, act)
 
-    @action(
-        description="Cancel",
-        url_path="cancel",
-        permissions=["cancel"],
-        dialog={
-            "title": "Cancel this notification?",
-            "description": "Channels that wait are stopped. What has been sent stays sent.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Cancel the notification",
-        },
-    )
+    @action(description="Cancel", url_path="cancel", permissions=["cancel"], dialog=_CANCEL)
     def cancel(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         def act(found: Notification) -> str:
             done = cancel_notification(organization=found.organization, notification_id=found.id)

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
+from accounts.admin.dialogs import ask, go_on, page_of
 from accounts.admin.tenancy import TenantAdmin, is_superuser
 from castcomm.common.errors import InvalidInput
 from notifications.admin import provider_pages
@@ -36,6 +37,24 @@ from notifications.services.provider_accounts_editing import (
 from notifications.vocabulary import Channel
 
 SHARED = "Shared"
+
+_SWITCH_ON = ask("Switch this account on?", "Messages go through it again within two seconds.", "Switch on")
+_SWITCH_OFF = ask(
+    "Switch this account off?",
+    "Nothing more is sent through it; the others take over. What it may have had "
+    "already, and nobody else may send, waits for somebody to decide.",
+    "Switch off",
+)
+_STOP = ask(
+    "Stop this account for an hour?",
+    "The others take over. After the hour one message tries it.",
+    "Stop",
+)
+_RESET = ask(
+    "Close the breaker?",
+    "Messages go through this account at once. If it still fails, the breaker opens again.",
+    "Reset",
+)
 
 
 @admin.register(ProviderAccount)
@@ -64,18 +83,9 @@ class ProviderAccountAdmin(TenantAdmin):
     # --- Pages ----------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        def named(route: str, view: Any, name: str) -> URLPattern:
-            def shown(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-                response: HttpResponse = view(self, request, **kwargs)
-                return response
-
-            wrapped = self.admin_site.admin_view(shown)
-            pattern: URLPattern = path(route, wrapped, name=f"notifications_provideraccount_{name}")
-            return pattern
-
         return [
-            named("accounts/<str:key>/test/", provider_pages.test_page, "test"),
-            named("accounts/<str:key>/breaker/", provider_pages.breaker_page, "breaker"),
+            page_of(self, "accounts/<str:key>/test/", provider_pages.test_page, "test"),
+            page_of(self, "accounts/<str:key>/breaker/", provider_pages.breaker_page, "breaker"),
             *super().get_urls(),
         ]
 
@@ -230,42 +240,16 @@ class ProviderAccountAdmin(TenantAdmin):
         url_path="switch-on",
         permissions=["switch_on"],
         variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Switch this account on?",
-            "description": "Messages go through it again within two seconds.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Switch on",
-        },
+        dialog=_SWITCH_ON,
     )
     def switch_on(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, lambda row: _switch(row, on=True))
 
-    @action(
-        description="Switch off",
-        url_path="switch-off",
-        permissions=["switch_off"],
-        dialog={
-            "title": "Switch this account off?",
-            "description": "Nothing more is sent through it; the others take over. What it may have had "
-            "already, and nobody else may send, waits for somebody to decide.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Switch off",
-        },
-    )
+    @action(description="Switch off", url_path="switch-off", permissions=["switch_off"], dialog=_SWITCH_OFF)
     def switch_off(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, lambda row: _switch(row, on=False))
 
-    @action(
-        description="Stop for an hour",
-        url_path="stop",
-        permissions=["stop"],
-        dialog={
-            "title": "Stop this account for an hour?",
-            "description": "The others take over. After the hour one message tries it.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Stop",
-        },
-    )
+    @action(description="Stop for an hour", url_path="stop", permissions=["stop"], dialog=_STOP)
     def stop(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(
             request, object_id, lambda row: provider_pages.stop_for_an_hour(str(row.pk), request)
@@ -276,12 +260,7 @@ class ProviderAccountAdmin(TenantAdmin):
         url_path="reset",
         permissions=["reset"],
         variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Close the breaker?",
-            "description": "Messages go through this account at once. If it still fails, the breaker opens again.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Reset",
-        },
+        dialog=_RESET,
     )
     def reset(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._act_on(request, object_id, lambda row: provider_pages.reset_breaker(str(row.pk)))
@@ -296,10 +275,7 @@ class ProviderAccountAdmin(TenantAdmin):
         self.log_change(request, row, done)
         self.message_user(request, done, messages.SUCCESS)
         address = reverse("admin:notifications_provideraccount_change", args=[object_id])
-        # The dialog is loaded by htmx, which follows this header to a whole page.
-        if request.headers.get("HX-Request"):
-            return HttpResponse(headers={"HX-Redirect": address})
-        return redirect(address)
+        return go_on(request, address)
 
     def _row(self, request: HttpRequest, object_id: str | None) -> ProviderAccount | None:
         """The row that this person may change, read once per request."""

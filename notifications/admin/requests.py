@@ -12,6 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
+from accounts.admin.dialogs import ask
 from castcomm.common.ids import parse_id
 from notifications.admin.ledger import DayFilter, EventTypeFilter, LedgerAdmin, link_to, recipient_of
 from notifications.models import Delivery, NotificationRequest, RequestStatus
@@ -20,6 +21,12 @@ from notifications.vocabulary import CANCELLABLE, Channel, DeliveryStatus
 
 SOURCES = ("python", "api", "workflow", "event", "command", "admin", "test")
 SHOWN = 25
+
+_CANCEL_ALL = ask(
+    "Cancel what has not gone out?",
+    "Everything of this request that waits is stopped, on all channels. What has been sent stays sent.",
+    "Cancel the request",
+)
 
 
 class SourceFilter(DropdownFilter):  # type: ignore[misc]
@@ -106,18 +113,7 @@ class NotificationRequestAdmin(LedgerAdmin):
         waiting = Delivery.objects.filter(notification__request=found, status__in=CANCELLABLE)
         return found.status == RequestStatus.FANNING_OUT or waiting.exists()
 
-    @action(
-        description="Cancel",
-        url_path="cancel",
-        permissions=["cancel"],
-        dialog={
-            "title": "Cancel what has not gone out?",
-            "description": "Everything of this request that waits is stopped, on all channels. "
-            "What has been sent stays sent.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Cancel the request",
-        },
-    )
+    @action(description="Cancel", url_path="cancel", permissions=["cancel"], dialog=_CANCEL_ALL)
     def cancel_all(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         def act(found: NotificationRequest) -> str:
             stopped = cancel_request(organization=found.organization, request_id=found.id)

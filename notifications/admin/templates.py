@@ -8,13 +8,14 @@ from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.admin.dialogs import ask, page_of
 from accounts.models import User
 from castcomm.common.errors import CastCommError
 from notifications.admin import template_preview, template_versions
@@ -30,6 +31,13 @@ from notifications.services.templates import (
 )
 
 PUBLISH, PREVIEW = "_publish", "_preview"
+
+_SEND_TEST = ask(
+    "Send what is published to you?",
+    "With the examples of the declared variables, on every channel for which there is text, "
+    "whatever your preferences say. The draft can be sent from its preview.",
+    "Send",
+)
 
 
 @admin.register(Template)
@@ -59,18 +67,11 @@ class TemplateAdmin(CatalogAdmin):
         return with_versions
 
     def get_urls(self) -> list[URLPattern]:
-        def named(route: str, view: Any, name: str) -> URLPattern:
-            def shown(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-                response: HttpResponse = view(self, request, **kwargs)
-                return response
-
-            wrapped = self.admin_site.admin_view(shown)
-            pattern: URLPattern = path(route, wrapped, name=f"notifications_template_{name}")
-            return pattern
-
         return [
-            named("<uuid:object_id>/preview/", template_preview.preview_page, "preview"),
-            named("<uuid:object_id>/versions/<int:number>/", template_versions.version_page, "version"),
+            page_of(self, "<uuid:object_id>/preview/", template_preview.preview_page, "preview"),
+            page_of(
+                self, "<uuid:object_id>/versions/<int:number>/", template_versions.version_page, "version"
+            ),
             *super().get_urls(),
         ]
 
@@ -187,13 +188,7 @@ class TemplateAdmin(CatalogAdmin):
         description="Send what is published to me",
         url_path="send-test",
         permissions=["send"],
-        dialog={
-            "title": "Send what is published to you?",
-            "description": "With the examples of the declared variables, on every channel for which there is text, "
-            "whatever your preferences say. The draft can be sent from its preview.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Send",
-        },
+        dialog=_SEND_TEST,
     )
     def send_test(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         found = self.get_object(request, object_id)

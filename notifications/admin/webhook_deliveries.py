@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
+from accounts.admin.dialogs import ask
 from accounts.admin.tenancy import TenantTabularInline, limit_to_staffed
 from accounts.models import User
 from castcomm.common.errors import CastCommError
@@ -26,6 +27,10 @@ from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoin
 from notifications.services import webhook_replay
 
 STATUSES = {"Pending": "info", "Delivered": "success", "Failed": "danger"}
+
+_REPLAY_ONE = ask(
+    "Send it again?", "The same message with the same webhook-id, with all its tries.", "Send again"
+)
 
 
 class AttemptInline(TenantTabularInline):
@@ -131,12 +136,7 @@ class WebhookDeliveryAdmin(LedgerAdmin):
         url_path="replay",
         permissions=["replay"],
         variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Send it again?",
-            "description": "The same message with the same webhook-id, with all its tries.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Send again",
-        },
+        dialog=_REPLAY_ONE,
     )
     def replay_one(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         def again(row: WebhookDelivery) -> str:

@@ -22,6 +22,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from accounts.admin.dialogs import ask
 from castcomm.common.clock import now
 from castcomm.common.errors import CastCommError
 from notifications.admin.ledger import LedgerAdmin
@@ -36,6 +37,18 @@ from notifications.services.customer_webhooks import EVENT_TYPES
 CHOICES = ("delivery.*", *EVENT_TYPES, "alert.*")
 STATES = {"on": "success", "failing": "warning", "off": "danger"}
 SPANS = {"1": "The last hour", "24": "The last day", "168": "The last week", "720": "The last 30 days"}
+
+_SWITCH_ON = ask(
+    "Switch it on again?",
+    "It is told of what happens from now on. What failed before can be replayed.",
+    "Switch on",
+)
+_SEND_TEST = ask("Send a test?", "A message of the type ping, whatever it hears otherwise.", "Send")
+_ROTATE = ask(
+    "Rotate the secret?",
+    "A new one is made and shown once. For 24 hours everything is signed with both.",
+    "Rotate",
+)
 
 
 class EndpointForm(ServiceForm):
@@ -227,27 +240,12 @@ class WebhookEndpointAdmin(LedgerAdmin):
         url_path="switch-on",
         permissions=["switch_on"],
         variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Switch it on again?",
-            "description": "It is told of what happens from now on. What failed before can be replayed.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Switch on",
-        },
+        dialog=_SWITCH_ON,
     )
     def switch_on(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act_on(request, object_id, self._switch_on)
 
-    @action(
-        description="Send a test",
-        url_path="test",
-        permissions=["active"],
-        dialog={
-            "title": "Send a test?",
-            "description": "A message of the type ping, whatever it hears otherwise.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Send",
-        },
-    )
+    @action(description="Send a test", url_path="test", permissions=["active"], dialog=_SEND_TEST)
     def send_test(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act_on(request, object_id, self._send_test)
 
@@ -272,17 +270,7 @@ class WebhookEndpointAdmin(LedgerAdmin):
 
         return self.act_on(request, object_id, again)
 
-    @action(
-        description="Rotate the secret",
-        url_path="rotate",
-        permissions=["secret"],
-        dialog={
-            "title": "Rotate the secret?",
-            "description": "A new one is made and shown once. For 24 hours everything is signed with both.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Rotate",
-        },
-    )
+    @action(description="Rotate the secret", url_path="rotate", permissions=["secret"], dialog=_ROTATE)
     def rotate(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         def rotated(row: WebhookEndpoint) -> str:
             _, secret = webhook_endpoints.rotate_secret(endpoint=row)
