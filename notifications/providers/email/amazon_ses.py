@@ -43,6 +43,7 @@ from notifications.providers.email.anymail_adapter import (
     words,
 )
 from notifications.providers.email.mime import build
+from notifications.providers.fields import api_url, optional, sender_fields
 from notifications.providers.outcomes import refusal_for_aws, retry_after_seconds
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}")
@@ -71,29 +72,21 @@ class AmazonSesProvider(AnymailProvider):
             secret=True,
             label="Secret key",
         ),
-        Credential(
-            name="region",
-            env=("AWS_SES_REGION", "AWS_REGION"),
-            default="us-east-1",
-            label="Region",
-        ),
-        Credential(name="from_email", env=("AWS_SES_FROM_EMAIL",), required=False, label="Sender's address"),
-        Credential(name="from_name", env=("AWS_SES_FROM_NAME",), required=False, label="Sender's name"),
-        Credential(
-            name="configuration_set",
-            env=("AWS_SES_CONFIGURATION_SET",),
-            required=False,
+        Credential(name="region", env=("AWS_SES_REGION", "AWS_REGION"), default="us-east-1", label="Region"),
+        *sender_fields(address=("AWS_SES_FROM_EMAIL",), name=("AWS_SES_FROM_NAME",)),
+        optional(
+            "configuration_set",
+            "AWS_SES_CONFIGURATION_SET",
             label="Configuration set",
             help="Its event destination sends reports to SNS.",
         ),
-        Credential(
-            name="webhook_topics",
-            env=("AWS_SES_SNS_TOPICS",),
-            required=False,
+        optional(
+            "webhook_topics",
+            "AWS_SES_SNS_TOPICS",
             label="SNS topics of the reports",
             help="ARNs separated by commas; reports of other topics are refused.",
         ),
-        Credential(name="api_url", required=False, label="API address", help="Only for tests and the demo."),
+        api_url(),
     )
 
     def __init__(self, account: Account) -> None:

@@ -20,7 +20,6 @@ from django.core.mail import EmailMultiAlternatives
 
 from notifications.providers.base import (
     Account,
-    Credential,
     EmailMessage,
     EmailProvider,
     NotSent,
@@ -40,17 +39,6 @@ log = structlog.get_logger(__name__)
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 20.0  # seconds
 LONGEST_DETAIL = 300  # characters of what the provider says
-
-
-def api_url(default: str) -> Credential:
-    """The field that lets a stand-in take the provider's place."""
-    return Credential(
-        name="api_url",
-        required=False,
-        default=default,
-        label="API address",
-        help="Only for tests and the demo.",
-    )
 
 
 class AnymailMessage(EmailMultiAlternatives):

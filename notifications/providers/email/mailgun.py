@@ -16,7 +16,8 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailProvider, api_url, words
+from notifications.providers.email.anymail_adapter import AnymailProvider, words
+from notifications.providers.fields import api_url, optional, sender_fields
 
 _US = "https://api.mailgun.net/v3"
 _EU = "https://api.eu.mailgun.net/v3"
@@ -39,12 +40,10 @@ class MailgunProvider(AnymailProvider):
             label="EU region",
             help="Where the domain was made; the other region does not know it.",
         ),
-        Credential(name="from_email", env=("MAILGUN_FROM_EMAIL",), required=False, label="Sender's address"),
-        Credential(name="from_name", env=("MAILGUN_FROM_NAME",), required=False, label="Sender's name"),
-        Credential(
-            name="webhook_signing_key",
-            env=("MAILGUN_WEBHOOK_SIGNING_KEY",),
-            required=False,
+        *sender_fields(address=("MAILGUN_FROM_EMAIL",), name=("MAILGUN_FROM_NAME",)),
+        optional(
+            "webhook_signing_key",
+            "MAILGUN_WEBHOOK_SIGNING_KEY",
             secret=True,
             label="Webhook signing key",
             help="Verifies what Mailgun reports; from Settings, API security, HTTP webhook signing key.",

@@ -18,7 +18,8 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, api_url, words
+from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, words
+from notifications.providers.fields import api_url, optional, sender_fields
 from notifications.vocabulary import SuppressionReason
 
 _INVALID_REQUEST = 300
@@ -41,34 +42,20 @@ class PostmarkProvider(AnymailProvider):
             secret=True,
             label="Server API token",
         ),
-        Credential(
-            name="from_email",
-            env=("POSTMARK_FROM", "POSTMARK_FROM_EMAIL"),
-            required=False,
-            label="Sender's address",
-        ),
-        Credential(name="from_name", env=("POSTMARK_FROM_NAME",), required=False, label="Sender's name"),
-        Credential(
-            name="message_stream",
-            env=("POSTMARK_MESSAGE_STREAM",),
-            required=False,
+        *sender_fields(address=("POSTMARK_FROM", "POSTMARK_FROM_EMAIL"), name=("POSTMARK_FROM_NAME",)),
+        optional(
+            "message_stream",
+            "POSTMARK_MESSAGE_STREAM",
             label="Message stream",
             help="Postmark's transactional stream when empty.",
         ),
-        Credential(
-            name="webhook_user",
-            env=("POSTMARK_WEBHOOK_USER",),
-            required=False,
+        optional(
+            "webhook_user",
+            "POSTMARK_WEBHOOK_USER",
             label="Webhook user",
             help="Postmark signs nothing: user and password stand in the webhook's URL.",
         ),
-        Credential(
-            name="webhook_password",
-            env=("POSTMARK_WEBHOOK_PASSWORD",),
-            required=False,
-            secret=True,
-            label="Webhook password",
-        ),
+        optional("webhook_password", "POSTMARK_WEBHOOK_PASSWORD", label="Webhook password", secret=True),
         api_url("https://api.postmarkapp.com"),
     )
 

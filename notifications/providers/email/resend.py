@@ -18,7 +18,8 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, api_url
+from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of
+from notifications.providers.fields import api_url, optional, sender_fields
 
 _FIRST_TRY_RUNS = 2.0  # seconds until its answer can be asked for again
 
@@ -33,12 +34,10 @@ class ResendProvider(AnymailProvider):
     idempotency_hours = 24
     credentials = (
         Credential(name="api_key", env=("RESEND_API_KEY",), secret=True, label="API key"),
-        Credential(name="from_email", env=("RESEND_FROM_EMAIL",), required=False, label="Sender's address"),
-        Credential(name="from_name", env=("RESEND_FROM_NAME",), required=False, label="Sender's name"),
-        Credential(
-            name="webhook_secret",
-            env=("RESEND_WEBHOOK_SECRET",),
-            required=False,
+        *sender_fields(address=("RESEND_FROM_EMAIL",), name=("RESEND_FROM_NAME",)),
+        optional(
+            "webhook_secret",
+            "RESEND_WEBHOOK_SECRET",
             secret=True,
             label="Webhook signing secret",
             help="Verifies what Resend reports; starts with whsec_.",

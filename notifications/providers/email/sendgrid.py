@@ -20,7 +20,8 @@ from notifications.providers.base import (
     RefusedForGood,
     email_providers,
 )
-from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, api_url, words
+from notifications.providers.email.anymail_adapter import AnymailProvider, answer_of, words
+from notifications.providers.fields import api_url, optional, sender_fields
 from notifications.providers.outcomes import LONGEST_RETRY_AFTER
 
 
@@ -32,12 +33,10 @@ class SendGridProvider(AnymailProvider):
     label = "SendGrid"
     credentials = (
         Credential(name="api_key", env=("SENDGRID_API_KEY",), secret=True, label="API key"),
-        Credential(name="from_email", env=("SENDGRID_FROM_EMAIL",), required=False, label="Sender's address"),
-        Credential(name="from_name", env=("SENDGRID_FROM_NAME",), required=False, label="Sender's name"),
-        Credential(
-            name="webhook_public_key",
-            env=("SENDGRID_WEBHOOK_PUBLIC_KEY",),
-            required=False,
+        *sender_fields(address=("SENDGRID_FROM_EMAIL",), name=("SENDGRID_FROM_NAME",)),
+        optional(
+            "webhook_public_key",
+            "SENDGRID_WEBHOOK_PUBLIC_KEY",
             label="Event webhook's public key",
             help="Verifies what SendGrid reports; from Settings, Mail Settings, Event Webhook, Signature.",
         ),

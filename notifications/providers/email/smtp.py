@@ -36,6 +36,7 @@ from notifications.providers.base import (
 )
 from notifications.providers.email.mime import HeaderInjection, build, dot_stuffed
 from notifications.providers.email.smtp_dialogue import Dialogue, Server, tls
+from notifications.providers.fields import sender_fields
 from notifications.vocabulary import SuppressionReason
 
 IDLE_SECONDS = 30.0
@@ -78,8 +79,7 @@ class SmtpProvider(EmailProvider):
             label="Time-out in seconds",
             help="For each step with the server, 1 to 30. A whole mail never takes longer than half a lease.",
         ),
-        Credential(name="from_email", required=False, label="Sender's address"),
-        Credential(name="from_name", required=False, label="Sender's name"),
+        *sender_fields(address=(), name=()),
     )
 
     def __init__(self, account: Account) -> None:

@@ -32,6 +32,7 @@ from notifications.providers.base import (
     push_providers,
 )
 from notifications.providers.far_sides import stand_ins_are_allowed
+from notifications.providers.fields import api_url, optional
 from notifications.providers.outcomes import refusal_for_exception, refusal_for_status, retry_after_seconds
 from notifications.providers.pooled_http import session
 from notifications.providers.push.base import DeviceGone, PushCarrier, fitting, topic_header
@@ -60,19 +61,13 @@ class Fcm(PushCarrier):
             secret=True,
             help="The JSON of a service account; in the environment, the path of its file will do.",
         ),
-        Credential(
-            name="fcm_project_id",
-            env=("FCM_PROJECT_ID",),
+        optional(
+            "fcm_project_id",
+            "FCM_PROJECT_ID",
             label="Project",
-            required=False,
             help="The service account's project unless set.",
         ),
-        Credential(
-            name="api_url",
-            required=False,
-            default="https://fcm.googleapis.com",
-            help="Only for tests and the demo.",
-        ),
+        api_url("https://fcm.googleapis.com"),
     )
 
     def __init__(self, account: Account) -> None:

@@ -26,6 +26,7 @@ from notifications.providers.base import (
     RefusedForGood,
     push_providers,
 )
+from notifications.providers.fields import optional
 from notifications.providers.outcomes import refusal_for_status, retry_after_seconds
 from notifications.providers.push.base import DeviceGone, PushCarrier, fitting, topic_header
 from notifications.providers.push.encryption import LARGEST_TEXT, BadReceiver, encrypt, receiver_of
@@ -47,11 +48,10 @@ class WebPush(PushCarrier):
     label = "Web Push"
     kind = "web"
     credentials = (
-        Credential(
-            name="vapid_public_key",
-            env=("VAPID_PUBLIC_KEY",),
+        optional(
+            "vapid_public_key",
+            "VAPID_PUBLIC_KEY",
             label="VAPID public key",
-            required=False,
             help="Follows from the private key when it is empty.",
         ),
         Credential(
@@ -61,11 +61,10 @@ class WebPush(PushCarrier):
             secret=True,
             help="32 bytes in base64url, or PEM. Browsers are bound to the key with which they subscribed.",
         ),
-        Credential(
-            name="vapid_email",
-            env=("VAPID_EMAIL",),
+        optional(
+            "vapid_email",
+            "VAPID_EMAIL",
             label="Contact",
-            required=False,
             help="An address (or https page) where push services can reach you; EMAIL_FROM unless set.",
         ),
     )

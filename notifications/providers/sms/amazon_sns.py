@@ -27,6 +27,7 @@ from notifications.providers.base import (
     SmsMessage,
     sms_providers,
 )
+from notifications.providers.fields import api_url, optional
 from notifications.providers.outcomes import refusal_for_exception, retry_after_seconds
 from notifications.providers.sms.numbers import without_number
 from notifications.vocabulary import SuppressionReason
@@ -68,11 +69,10 @@ class AmazonSnsSms(Provider[SmsMessage]):
             name="secret_access_key", env=("AWS_SECRET_ACCESS_KEY",), label="Secret access key", secret=True
         ),
         Credential(name="region", env=("AWS_SNS_REGION", "AWS_REGION"), label="Region", help="eu-central-1"),
-        Credential(
-            name="sender_id",
-            env=("AWS_SNS_SENDER_ID",),
+        optional(
+            "sender_id",
+            "AWS_SNS_SENDER_ID",
             label="Sender ID",
-            required=False,
             help="Up to 11 letters and digits, where the country allows them.",
         ),
         Credential(
@@ -84,12 +84,7 @@ class AmazonSnsSms(Provider[SmsMessage]):
             choices=(TRANSACTIONAL, PROMOTIONAL),
             help="Transactional is delivered more reliably, promotional costs less.",
         ),
-        Credential(
-            name="api_url",
-            required=False,
-            label="API",
-            help="Only for tests and the demo; empty means the region's own.",
-        ),
+        api_url(),
     )
 
     def __init__(self, account: Account) -> None:

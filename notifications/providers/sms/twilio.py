@@ -24,6 +24,7 @@ from notifications.providers.base import (
     SmsMessage,
     sms_providers,
 )
+from notifications.providers.fields import api_url, optional
 from notifications.providers.outcomes import refusal_for_exception, refusal_for_status, retry_after_seconds
 from notifications.providers.pooled_http import session
 from notifications.providers.sms.numbers import without_number
@@ -50,23 +51,20 @@ class TwilioSms(Provider[SmsMessage]):
     credentials: ClassVar[tuple[Credential, ...]] = (
         Credential(name="account_sid", env=("TWILIO_ACCOUNT_SID",), label="Account SID"),
         Credential(name="auth_token", env=("TWILIO_AUTH_TOKEN",), label="Auth token", secret=True),
-        Credential(
-            name="from_number",
-            env=("TWILIO_FROM_NUMBER", "TWILIO_PHONE_NUMBER"),
+        optional(
+            "from_number",
+            "TWILIO_FROM_NUMBER",
+            "TWILIO_PHONE_NUMBER",
             label="Sender",
-            required=False,
             help="A number in E.164, a short code, or letters where the country allows them.",
         ),
-        Credential(
-            name="messaging_service_sid",
-            env=("TWILIO_MESSAGING_SERVICE_SID",),
+        optional(
+            "messaging_service_sid",
+            "TWILIO_MESSAGING_SERVICE_SID",
             label="Messaging service SID",
-            required=False,
             help="Chooses the sender; needed unless a sender is given.",
         ),
-        Credential(
-            name="api_url", required=False, default=API, label="API", help="Only for tests and the demo."
-        ),
+        api_url(API),
     )
 
     def __init__(self, account: Account) -> None:
