@@ -31,6 +31,8 @@ _ICONS = {
     "notifications.suppression": "block",
     "notifications.providerevent": "receipt_long",
     "notifications.provideraccount": "cell_tower",
+    "notifications.digestwindow": "newsmode",
+    "notifications.digestsetting": "schedule",
     "notifications.webhookendpoint": "webhook",
     "notifications.webhookdelivery": "output",
     "messaging.thread": "forum",

@@ -3,6 +3,7 @@
 from notifications.admin import (
     catalog,
     deliveries,
+    digests,
     events,
     lifecycle,
     notifications,
@@ -19,6 +20,7 @@ from notifications.admin import (
 __all__ = [
     "catalog",
     "deliveries",
+    "digests",
     "events",
     "lifecycle",
     "notifications",

@@ -7,6 +7,7 @@ that can still be sent and opened. There are no words of our own in it: those st
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -73,7 +74,7 @@ def fragment_of(sections: Sequence[Section], *, zone: dt.tzinfo, locale: str) ->
                 text.append(made.text)
                 size += len(made.html)
             text.append("\n")
-    return Fragment("".join(html), "".join(text).strip())
+    return Fragment("".join(html), re.sub(r"\n{3,}", "\n\n", "".join(text)).strip())
 
 
 def _in_full(entry: Entry, zone: dt.tzinfo) -> Fragment:
