@@ -2,7 +2,8 @@
 # Needs a shell, Python 3.11 or newer, and nothing else. Leaves the checkout as the working directory.
 
 set -euo pipefail
-unset PYTHONHOME
+# Without bytecode each of the many processes compiles all its modules anew.
+unset PYTHONHOME PYTHONDONTWRITEBYTECODE
 ROOT=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd -- "$ROOT"
 VENV=$ROOT/.venv
