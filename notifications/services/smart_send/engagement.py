@@ -43,7 +43,7 @@ ON CONFLICT (organization_id, coalesce(user_id, '00000000-0000-0000-0000-0000000
   (counts, total, updated_at) = (
     SELECT array_agg(sums.one ORDER BY sums.place), sum(sums.one), excluded.updated_at
       FROM (SELECT (a + b) / CASE WHEN h.total + excluded.total >= %(full)s THEN 2 ELSE 1 END AS one, place
-              FROM unnest(h.counts, excluded.counts) WITH ORDINALITY AS both(a, b, place)) sums)
+              FROM unnest(h.counts, excluded.counts) WITH ORDINALITY AS pairs(a, b, place)) sums)
 """
 
 # Everybody's row is wanted by all at once: whoever finds it taken leaves it at that. It is a rough average anyway.

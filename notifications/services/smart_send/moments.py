@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PRIOR_WEIGHT = 20  # as many engagements of a person weigh as much as what everybody does
 FEWEST = 5  # engagements, of the person and of everybody, below which nothing is guessed
+WORTH = 1.1  # times as good as now an hour must be for something to wait for it
 _HOUR = dt.timedelta(hours=1)
 _NEIGHBOUR = 0.5
 
@@ -80,7 +81,7 @@ def _smoothed(shares: Sequence[float]) -> list[float]:
 def best_moment(
     habits: Habits, *, zone: str, now: dt.datetime, until: dt.datetime, quiet: Sequence[QuietPeriod] = ()
 ) -> GoodMoment | None:
-    """The best hour from ``now`` to ``until`` (UTC) that is not quiet; None when no later one is better than now."""
+    """The best hour from ``now`` to ``until`` (UTC) that is not quiet; None when none is worth waiting for."""
     if not habits.is_known:
         return None
     best: GoodMoment | None = None
@@ -89,7 +90,7 @@ def best_moment(
             continue
         local = moment.astimezone(zone_of(zone))
         hour = local.weekday() * 24 + local.hour
-        if best is None or habits.score(hour) > best.score:
+        if best is None or habits.score(hour) > best.score * (WORTH if best.due_at == now else 1.0):
             best = GoodMoment(
                 due_at=moment,
                 weekday=local.weekday(),
