@@ -141,9 +141,7 @@ def _flush(window: DigestWindow) -> str:
 class DigestDefaultForm(ServiceForm):
     """How often, for a category or for all."""
 
-    weekday = forms.TypedChoiceField(
-        choices=_WEEKDAYS, coerce=int, required=False, empty_value=0, widget=UnfoldAdminSelectWidget
-    )
+    weekday = forms.TypedChoiceField(choices=_WEEKDAYS, coerce=int, widget=UnfoldAdminSelectWidget)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -183,9 +181,7 @@ class DigestSettingAdmin(TenantAdmin):
 
     def save_model(self, request: HttpRequest, obj: DigestSetting, form: Any, change: bool) -> None:
         _set(obj, obj.frequency)
-        stored = DigestSetting.objects.get(
-            user=None, organization_id=obj.organization_id, category_id=obj.category_id
-        )
+        stored = DigestSetting.objects.get(user=None, organization=obj.organization, category=obj.category)
         obj.id, obj._state.adding = stored.id, False
 
     def delete_model(self, request: HttpRequest, obj: DigestSetting) -> None:
