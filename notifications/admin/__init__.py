@@ -1,7 +1,10 @@
 """The admin of notifications: what can be said, what was sent and why, and what people want."""
 
 from notifications.admin import (
+    audiences,
+    broadcasts,
     catalog,
+    consents,
     deliveries,
     digests,
     events,
@@ -18,7 +21,10 @@ from notifications.admin import (
 )
 
 __all__ = [
+    "audiences",
+    "broadcasts",
     "catalog",
+    "consents",
     "deliveries",
     "digests",
     "events",

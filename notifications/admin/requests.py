@@ -91,6 +91,7 @@ class NotificationRequestAdmin(LedgerAdmin):
         label={
             RequestStatus.DONE.label: "success",
             RequestStatus.FANNING_OUT.label: "info",
+            RequestStatus.PAUSED.label: "warning",
             RequestStatus.CANCELLED.label: "warning",
             RequestStatus.INCOMPLETE.label: "danger",
         },
@@ -111,7 +112,8 @@ class NotificationRequestAdmin(LedgerAdmin):
         if found is None or found.status == RequestStatus.CANCELLED:
             return False
         waiting = Delivery.objects.filter(notification__request=found, status__in=CANCELLABLE)
-        return found.status == RequestStatus.FANNING_OUT or waiting.exists()
+        unwritten = (RequestStatus.FANNING_OUT, RequestStatus.PAUSED)
+        return found.status in unwritten or waiting.exists()
 
     @action(description="Cancel", url_path="cancel", permissions=["cancel"], dialog=_CANCEL_ALL)
     def cancel_all(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:

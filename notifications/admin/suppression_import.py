@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
     UnfoldAdminSelectWidget,
@@ -77,6 +78,7 @@ def import_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
         "media": model_admin.media,
         "form": form,
         "report": report,
+        "back": reverse("admin:notifications_suppression_changelist"),
         "nothing_taken": report is not None and report.refused and form.cleaned_data["all_or_nothing"],
     }
     return TemplateResponse(request, "admin/notifications/suppression/import.html", context)

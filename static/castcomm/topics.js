@@ -128,12 +128,11 @@ export class CastCommTopics extends LitElement {
         id="switch-${topic.key}"
         aria-checked=${live(String(topic.subscribed))}
         aria-labelledby="name-${topic.key}"
-        aria-describedby="about-${topic.key}"
+        aria-describedby="about-${topic.key} closed-${topic.key}"
         @click=${() => this.#press(topic)}
       ></button>
-      <span class="about" id="about-${topic.key}">
-        ${topic.description} ${topic.is_open ? nothing : "The organization put you in it."}
-      </span>
+      ${topic.description ? html`<span class="about" id="about-${topic.key}">${topic.description}</span>` : nothing}
+      ${topic.is_open ? nothing : html`<span class="about" id="closed-${topic.key}">The organization put you in it.</span>`}
       ${this.leaving === topic.key ? this.#sure(topic) : nothing}
     </li>`;
   }
