@@ -1,8 +1,7 @@
 """Writes what was planned, in one statement, and rings for it.
 
 One statement is its own transaction, so a call outside of a transaction needs no BEGIN and COMMIT of its own,
-and a call inside one is part of it. Rows go as two JSON documents: the statement is the same, and stays
-prepared, for one recipient and for five hundred, and encoding them costs a tenth of what arrays do.
+and a call inside one is part of it.
 """
 
 from __future__ import annotations
@@ -21,87 +20,9 @@ from castcomm.realtime.topics import user_topic
 from notifications.inbox_json import inbox_json
 from notifications.services import doorbell
 from notifications.services.digests.collecting import Collected, collect
+from notifications.services.ledger_statements import WRITE_REQUEST_ONLY, rows_as_params, statement_for
 from notifications.services.planning import Message, PlannedNotification
 from notifications.vocabulary import DeliveryStatus
-
-_REQUEST = """
-WITH request AS (
-  INSERT INTO notifications_notificationrequest
-    (id, created_at, organization_id, event_type_id, template_id, source, idempotency_key, data, content, mail,
-     channels, priority, critical, scheduled_for, scheduled_local, tags, recipient_count, status)
-  VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::varchar[], %s, %s)
-  ON CONFLICT (organization_id, idempotency_key) WHERE NOT (idempotency_key = '') DO NOTHING
-  RETURNING id, organization_id, created_at, event_type_id, priority
-)"""
-
-_KNOWN_REQUEST = """
-WITH request AS (
-  SELECT %s::uuid AS id, %s::uuid AS organization_id, %s::timestamptz AS created_at, %s::uuid AS event_type_id,
-         %s::smallint AS priority
-)"""
-
-# People are taken in the order of their ids: two calls that reach the same people cannot lock each other out.
-_ROWS = """,
-given AS (
-  SELECT * FROM json_to_recordset(%s::json)
-    AS g(id uuid, user_id uuid, address text, title text, body text, action_url text, in_inbox bool,
-         tags varchar[], actions jsonb)
-),
-counted AS (
-  INSERT INTO notifications_inbox (organization_id, user_id, last_seq)
-  SELECT request.organization_id, given.user_id, 1 FROM given CROSS JOIN request
-   WHERE given.in_inbox ORDER BY given.user_id
-  ON CONFLICT (organization_id, user_id) DO UPDATE SET last_seq = notifications_inbox.last_seq + 1
-  RETURNING user_id, last_seq
-),
-written AS (
-  INSERT INTO notifications_notification
-    (id, created_at, organization_id, request_id, event_type_id, user_id, address, priority, title, body,
-     action_url, tags, actions, inbox_seq, expires_at)
-  SELECT given.id, request.created_at, request.organization_id, request.id, request.event_type_id, given.user_id,
-         given.address, request.priority, given.title, given.body, given.action_url, given.tags, given.actions,
-         CASE WHEN given.in_inbox THEN counted.last_seq END, %s
-    FROM given CROSS JOIN request LEFT JOIN counted ON counted.user_id = given.user_id
-),
-delivered AS (
-  INSERT INTO notifications_delivery
-    (id, created_at, organization_id, notification_id, channel, priority, status, reason, decision, address,
-     address_index, due_at, attempt_count, attempts_forgiven, provider, provider_message_id, error, settled_at)
-  SELECT d.id, request.created_at, request.organization_id, d.notification_id, d.channel, request.priority,
-         d.status, d.reason, d.decision, d.address, d.address_index, d.due_at, 0, 0, '', '', d.error,
-         CASE WHEN d.status IN ('pending', 'deferred', 'in_digest') THEN NULL ELSE request.created_at END
-    FROM json_to_recordset(%s::json)
-      AS d(id uuid, notification_id uuid, channel text, status text, reason text, decision jsonb, address text,
-           address_index text, due_at timestamptz, error text)
-    CROSS JOIN request
-)
-SELECT request.id, counted.user_id, counted.last_seq FROM request LEFT JOIN counted ON true
-"""
-
-
-def _without_inbox(statement: str) -> str:
-    """The statement for notifications of which none goes into an inbox: a third of its work is not there."""
-    start = statement.index("counted AS (")
-    end = statement.index("written AS (")
-    shorter = statement[:start] + statement[end:]
-    for part, instead in (
-        ("CASE WHEN given.in_inbox THEN counted.last_seq END", "NULL::bigint"),
-        (" LEFT JOIN counted ON counted.user_id = given.user_id", ""),
-        (
-            "counted.user_id, counted.last_seq FROM request LEFT JOIN counted ON true",
-            "NULL, NULL FROM request",
-        ),
-    ):
-        assert part in shorter
-        shorter = shorter.replace(part, instead)
-    return shorter
-
-
-_WRITE = _REQUEST + _ROWS
-_WRITE_TO_KNOWN = _KNOWN_REQUEST + _ROWS
-_WRITE_OUTSIDE = _without_inbox(_WRITE)
-_WRITE_OUTSIDE_TO_KNOWN = _without_inbox(_WRITE_TO_KNOWN)
-_WRITE_REQUEST_ONLY = _REQUEST + " SELECT id FROM request"  # noqa: S608 - constants only
 
 
 def write(
@@ -114,8 +35,7 @@ def write(
 ) -> bool:
     """Write the request and its notifications; False when its idempotency key was used before (nothing written)."""
     params = request_params(message, data=data, content=content, count=recipient_count, status="done")
-    statement = _WRITE if any(one.in_inbox for one in planned) else _WRITE_OUTSIDE
-    rows = _run(statement, params + _row_params(message, planned), message, planned)
+    rows = _run(params, message, planned, known=False)
     if not rows:
         return False
     _announce(message, planned, rows)
@@ -127,7 +47,7 @@ def write_request(
 ) -> bool:
     """Write a request alone, whose notifications follow in chunks; False when its key was used before."""
     params = request_params(message, data=data, content=content, count=recipient_count, status="fanning_out")
-    return bool(sql.run(_WRITE_REQUEST_ONLY, params))
+    return bool(sql.run(WRITE_REQUEST_ONLY, params))
 
 
 def write_notifications(message: Message, planned: Sequence[PlannedNotification]) -> None:
@@ -139,15 +59,17 @@ def write_notifications(message: Message, planned: Sequence[PlannedNotification]
         message.event_type.id,
         message.priority,
     )
-    statement = _WRITE_TO_KNOWN if any(one.in_inbox for one in planned) else _WRITE_OUTSIDE_TO_KNOWN
-    rows = _run(statement, known + _row_params(message, planned), message, planned)
+    rows = _run(known, message, planned, known=True)
     _announce(message, planned, rows)
 
 
 def _run(
-    statement: str, params: tuple[Any, ...], message: Message, planned: Sequence[PlannedNotification]
+    request: tuple[Any, ...], message: Message, planned: Sequence[PlannedNotification], *, known: bool
 ) -> list[tuple[Any, ...]]:
-    """Run the statement; what goes into digests finds its place there in the same transaction."""
+    """Write the rows; what goes into digests finds its place there in the same transaction."""
+    notifications, deliveries = _rows(planned)
+    statement = statement_for(notifications, deliveries, known=known)
+    params = request + rows_as_params(notifications, deliveries, expires_at=message.expires_at)
     collected = _collected(planned)
     if not collected:
         return sql.run(statement, params)
@@ -192,8 +114,9 @@ def request_params(
     )
 
 
-def _row_params(message: Message, planned: Sequence[PlannedNotification]) -> tuple[Any, ...]:
-    notifications = [
+def _rows(planned: Sequence[PlannedNotification]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The notifications and their deliveries, by the names of their columns."""
+    notifications: list[dict[str, Any]] = [
         {
             "id": one.id,
             "user_id": one.person.user_id,
@@ -202,7 +125,7 @@ def _row_params(message: Message, planned: Sequence[PlannedNotification]) -> tup
             "body": one.body,
             "action_url": one.action_url,
             "in_inbox": one.in_inbox,
-            "tags": one.tags or None,
+            "tags": list(one.tags) or None,
             "actions": one.actions,
         }
         for one in planned
@@ -223,7 +146,7 @@ def _row_params(message: Message, planned: Sequence[PlannedNotification]) -> tup
         for one in planned
         for delivery in one.deliveries
     ]
-    return orjson.dumps(notifications).decode(), message.expires_at, orjson.dumps(deliveries).decode()
+    return notifications, deliveries
 
 
 def _announce(message: Message, planned: Sequence[PlannedNotification], rows: list[tuple[Any, ...]]) -> None:
