@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver
 from castcomm.common.api.routing import route
 from notifications.api import (
     audience_urls,
+    cap_urls,
     catalog_views,
     digest_urls,
     email_views,
@@ -76,6 +77,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(f"{TEMPLATE}/preview", catalog_views.TemplatePreviewView.as_view(), name="template-preview"),
     route(f"{TEMPLATE}/test-send", catalog_views.TemplateTestSendView.as_view(), name="template-test-send"),
     *audience_urls.urlpatterns,
+    *cap_urls.urlpatterns,
     *digest_urls.urlpatterns,
     *inbox_urls.urlpatterns,
     *preference_urls.urlpatterns,

@@ -55,11 +55,13 @@ _PRIORS = """
 SELECT organization_id FROM notifications_engagementhistogram WHERE organization_id = ANY(%s) AND user_id IS NULL
 """
 
-_ZONE = "SELECT time_zone FROM accounts_user WHERE id = %s"
+# Nobody is counted who does not want to be tracked.
+_ZONE = "SELECT time_zone FROM accounts_user WHERE id = %s AND allow_tracking"
 
 _WHO = """
 SELECT d.id, n.user_id, u.time_zone FROM notifications_delivery d
-  JOIN notifications_notification n ON n.id = d.notification_id JOIN accounts_user u ON u.id = n.user_id
+  JOIN notifications_notification n ON n.id = d.notification_id
+  JOIN accounts_user u ON u.id = n.user_id AND u.allow_tracking
  WHERE d.id = ANY(%s)
 """
 
