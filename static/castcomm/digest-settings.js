@@ -5,15 +5,12 @@
  * taken back when the server refuses it.
  */
 
-import { LitElement, css, html, nothing } from "../vendor/lit/lit-element.js";
+import { css, html, nothing } from "../vendor/lit/lit-element.js";
 import { live } from "../vendor/lit/directives/live.js";
-import { preferencesStyles } from "./preferences-styles.js";
-import { openSession, sessionProperties } from "./session.js";
-import { controls, tokens } from "./styles.js";
+import { PreferencePart } from "./preference-part.js";
 
 const FREQUENCIES = { instant: "At once", hourly: "Every hour", daily: "Every day", weekly: "Every week" };
 const DAYS = 7;
-const SAVED_MS = 4_000;
 
 const digestStyles = css`
   .row {
@@ -65,57 +62,29 @@ const digestStyles = css`
   }
 `;
 
-class CastCommDigestSettings extends LitElement {
-  static styles = [tokens, controls, preferencesStyles, digestStyles];
+class CastCommDigestSettings extends PreferencePart {
+  static styles = [...PreferencePart.styles, digestStyles];
 
   static properties = {
-    ...sessionProperties,
     settings: { state: true },
     windows: { state: true },
-    error: { state: true },
-    saved: { state: true },
   };
-
-  #api = null;
-  #savedTimer = 0;
-  #saving = Promise.resolve();
 
   constructor() {
     super();
     this.settings = null;
     this.windows = [];
-    this.error = null;
-    this.saved = null;
   }
 
-  connectedCallback() {
-    super.connectedCallback();
-    // Properties that the page sets right after making the element count too.
-    queueMicrotask(() => {
-      this.#api = openSession(this).api;
-      this.#load();
-    });
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    clearTimeout(this.#savedTimer);
-  }
-
-  async #load() {
-    this.error = null;
-    try {
-      this.settings = await this.#api.get("/digests/settings");
-      await this.#loadWindows();
-    } catch (error) {
-      this.error = error;
-    }
+  async fetch() {
+    this.settings = await this.api.get("/digests/settings");
+    await this.#loadWindows();
   }
 
   /** What waits is for who is signed in: the link in a mail opens the settings alone. */
   async #loadWindows() {
     if (this.preferenceToken) return;
-    const { results } = await this.#api.get("/digests");
+    const { results } = await this.api.get("/digests");
     this.windows = results.filter((window) => window.items.length);
   }
 
@@ -124,12 +93,7 @@ class CastCommDigestSettings extends LitElement {
   }
 
   render() {
-    if (this.error && !this.settings) {
-      return html`<div class="panel empty" role="alert">
-        <p>${this.error.message}</p>
-        <button @click=${this.#load}>Try again</button>
-      </div>`;
-    }
+    if (this.error && !this.settings) return this.renderError();
     if (!this.settings || !this.#categories.length) return nothing;
     return html`
       <section class="panel" aria-labelledby="title">
@@ -144,14 +108,8 @@ class CastCommDigestSettings extends LitElement {
         ${this.#row({ key: null, name: "Everything", description: "", ...this.settings.all })}
         ${this.#categories.map((category) => this.#row(category))}
       </section>
-      <div class="saved" role="status">${this.saved?.failed ? nothing : this.#toast()}</div>
-      <div class="saved" role="alert">${this.saved?.failed ? this.#toast() : nothing}</div>
+      ${this.renderSaved()}
     `;
-  }
-
-  #toast() {
-    if (!this.saved) return nothing;
-    return html`<span class=${this.saved.failed ? "error" : ""}>${this.saved.text}</span>`;
   }
 
   #waiting() {
@@ -217,34 +175,23 @@ class CastCommDigestSettings extends LitElement {
     return `${who[effective.set_by]}Next: ${moment(next_at, this.settings.time_zone)}`;
   }
 
-  /** Save it; the answer is what is shown from then on. One after the other: answers must not overtake each other. */
+  /** The answer is what is shown from then on. */
   #change(setting) {
-    this.#saving = this.#saving.then(async () => {
-      try {
-        this.settings = await this.#api.patch("/digests/settings", { set: [setting] });
-        this.#say("Saved");
-      } catch (error) {
-        this.#say(`Not saved: ${error.message}`, { failed: true });
-        this.requestUpdate();
-      }
-    });
+    const act = async () => {
+      this.settings = await this.api.patch("/digests/settings", { set: [setting] });
+      this.say("Saved");
+    };
+    this.save(act, () => this.requestUpdate());
   }
 
   async #flush(window) {
     try {
-      const { status } = await this.#api.post(`/digests/${window.id}/flush`);
-      this.#say(status === "sent" ? "The digest is on its way." : "Nothing was left to send.");
+      const { status } = await this.api.post(`/digests/${window.id}/flush`);
+      this.say(status === "sent" ? "The digest is on its way." : "Nothing was left to send.");
     } catch (error) {
-      this.#say(error.message, { failed: true });
+      this.say(error.message, { failed: true });
     }
-    await this.#loadWindows().catch(() => {});
-  }
-
-  #say(text, { failed = false } = {}) {
-    this.saved = { text, failed };
-    clearTimeout(this.#savedTimer);
-    // A failure stays until the next change: it must not be missed.
-    if (!failed) this.#savedTimer = setTimeout(() => (this.saved = null), SAVED_MS);
+    await this.#loadWindows().catch(() => {}); // what was said counts more
   }
 }
 

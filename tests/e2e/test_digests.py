@@ -100,7 +100,7 @@ def saved(page: Page) -> None:
     """Wait for the word, and until it is the next one's turn."""
     said = page.get_by_text("Saved", exact=True)
     expect(said).to_be_visible()
-    page.evaluate("document.querySelector('castcomm-digest-settings').saved = null")
+    page.locator("castcomm-digest-settings").evaluate("part => (part.saved = null)")
     expect(said).to_have_count(0)
 
 
