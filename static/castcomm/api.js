@@ -2,7 +2,7 @@
  * The REST API as the pages see it: JSON in, JSON out, every refusal one kind of error.
  *
  * Signs requests with the session cookie and Django's CSRF cookie, or, when the page belongs to somebody
- * else, with an access token.
+ * else, with an access token, or with the token of the link in a mail by which the person came.
  */
 
 const TIMEOUT_MS = 15_000;
@@ -51,11 +51,13 @@ export class Api {
    * @param {string} [options.organization] slug or id, for people who belong to several
    * @param {?function({stale: boolean}): Promise<string>} [options.getToken] gives the access token; `stale`
    *   when the last one was refused. Without it the session cookie counts.
+   * @param {string} [options.preferenceToken] of the link in a mail: stands instead of both
    */
-  constructor({ baseUrl = "", organization = "", getToken = null } = {}) {
+  constructor({ baseUrl = "", organization = "", getToken = null, preferenceToken = "" } = {}) {
     this.baseUrl = baseUrl.replace(/\/+$/, "");
     this.organization = organization;
-    this.getToken = getToken;
+    this.getToken = preferenceToken ? null : getToken;
+    this.preferenceToken = preferenceToken;
   }
 
   get(path, query = {}) {
@@ -97,14 +99,15 @@ export class Api {
     const headers = { Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (this.organization) headers["X-Organization"] = this.organization;
-    if (this.getToken) headers.Authorization = `Bearer ${await this.getToken({ stale })}`;
+    if (this.preferenceToken) headers.Authorization = `Preferences ${this.preferenceToken}`;
+    else if (this.getToken) headers.Authorization = `Bearer ${await this.getToken({ stale })}`;
     else if (method !== "GET") headers["X-CSRFToken"] = cookie(pageSetting("csrf-cookie") || "csrftoken");
     try {
       return await fetch(url, {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
-        credentials: this.getToken ? "omit" : "same-origin",
+        credentials: this.getToken || this.preferenceToken ? "omit" : "same-origin",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
     } catch (error) {

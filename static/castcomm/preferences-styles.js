@@ -212,6 +212,38 @@ export const preferencesStyles = css`
     outline: 2px solid var(--accent);
     outline-offset: 2px;
   }
+  .channels {
+    display: grid;
+    gap: 0.6rem;
+  }
+  .channel {
+    display: grid;
+    grid-template-columns: 5rem minmax(9rem, 13rem) 1fr;
+    gap: 0.5rem 0.8rem;
+    align-items: start;
+  }
+  .channel > label {
+    padding-top: 0.45rem;
+  }
+  .channel .field {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+  }
+  .channels legend {
+    margin-bottom: 0.5rem;
+  }
+  .channel .field > label {
+    font-weight: 400;
+  }
+  .channel .field .error {
+    flex-basis: 100%;
+  }
+  .asks {
+    color: var(--muted);
+    font-size: 0.8125rem;
+    font-weight: 400;
+  }
   .error {
     font-size: 0.9375rem;
   }
@@ -239,6 +271,17 @@ export const preferencesStyles = css`
     color: var(--surface);
     font-size: 0.9375rem;
     pointer-events: auto;
+  }
+  .saved button {
+    min-height: 28px;
+    margin-left: 0.8rem;
+    padding: 0 0.6rem;
+    border-color: currentColor;
+    background: transparent;
+    color: inherit;
+  }
+  .saved button:focus-visible {
+    outline-color: currentColor;
   }
   .saved .error {
     background: var(--danger);
@@ -270,6 +313,22 @@ export const preferencesStyles = css`
     }
     .kind th[scope="row"] {
       padding-left: 1.4rem;
+    }
+    .channel {
+      grid-template-columns: 4.5rem 1fr;
+    }
+    .channel .times {
+      grid-column: 2;
+      gap: 0.5rem;
+    }
+    .channel .field {
+      flex: 1 1 100%;
+    }
+    .channel .field > label {
+      min-width: 3rem;
+    }
+    .channel .field input {
+      flex: 1;
     }
     .days {
       gap: 0.25rem;

@@ -1,33 +1,22 @@
 /**
  * `<castcomm-preferences>`: what reaches a person, and where; and their quiet hours.
  *
- * Attributes: those of session.js. Each switch shows what would happen now and why; a change is saved at once and taken
- * back when the server refuses it.
+ * Attributes: those of session.js; with `preference-token` it works for the person of the link in a mail, who is not
+ * signed in. Each switch shows what would happen now and why. A change is saved at once, taken back when the server
+ * refuses it, and can be undone. `<castcomm-digest-settings>` and `<castcomm-topics>` have their places here.
  */
 
 import { LitElement, html, nothing } from "../vendor/lit/lit-element.js";
 import { live } from "../vendor/lit/directives/live.js";
+import { whyOf } from "./preference-reasons.js";
 import { preferencesStyles } from "./preferences-styles.js";
 import "./quiet-hours.js";
 import { openSession, sessionProperties } from "./session.js";
 import { controls, tokens } from "./styles.js";
 
 const CHANNELS = { in_app: "In-app", email: "E-mail", sms: "SMS", push: "Push" };
-const SAVED_MS = 4_000;
-
-// The short form of a reason under its switch; the sentence is in its description.
-const WHY = {
-  critical: ["always", "It is too important to be turned off."],
-  preferred: ["you", "You turned this on."],
-  preference: ["you", "You turned this off."],
-  default: ["default", "This is how it is set up for everybody."],
-  not_requested: ["unused", "This kind of message does not use this channel unless you turn it on."],
-  no_address: ["no address", "There is no address or number for this channel."],
-  no_template: ["unused", "This kind of message has no text for this channel."],
-  suppression: ["blocked", "Messages to this address came back, so nothing is sent to it."],
-  quiet_hours: ["quiet now", "It is your quiet time; it would come afterwards."],
-};
-const IMMOVABLE = new Set(["critical", "no_template"]);
+const PARTS = ["castcomm-digest-settings", "castcomm-topics"];
+const SAVED_MS = 10_000; // long enough to reach the button that takes it back
 
 export class CastCommPreferences extends LitElement {
   static styles = [tokens, controls, preferencesStyles];
@@ -44,6 +33,7 @@ export class CastCommPreferences extends LitElement {
   #cells = new Map();
   #savedTimer = 0;
   #saving = Promise.resolve();
+  #parts = new Map();
 
   constructor() {
     super();
@@ -58,6 +48,7 @@ export class CastCommPreferences extends LitElement {
     // Properties that the page sets right after making the element count too.
     queueMicrotask(() => {
       this.#api = openSession(this).api;
+      for (const name of PARTS) this.#parts.set(name, Object.assign(document.createElement(name), this.#session));
       this.#load();
     });
   }
@@ -65,6 +56,10 @@ export class CastCommPreferences extends LitElement {
   disconnectedCallback() {
     super.disconnectedCallback();
     clearTimeout(this.#savedTimer);
+  }
+
+  get #session() {
+    return Object.fromEntries(Object.keys(sessionProperties).map((name) => [name, this[name]]));
   }
 
   async #load() {
@@ -95,11 +90,13 @@ export class CastCommPreferences extends LitElement {
     if (!this.preferences) return html`<p class="panel empty" role="status">Loading…</p>`;
     return html`
       ${this.#table()}
+      ${this.#part("castcomm-digest-settings")}
       <castcomm-quiet-hours
         class="panel"
         .value=${this.preferences.quiet_hours}
         .save=${(quiet_hours) => this.#saveQuietHours(quiet_hours)}
       ></castcomm-quiet-hours>
+      ${this.#part("castcomm-topics")}
       <div class="saved" role="status">${this.saved?.failed ? nothing : this.#toast()}</div>
       <div class="saved" role="alert">${this.saved?.failed ? this.#toast() : nothing}</div>
     `;
@@ -107,7 +104,14 @@ export class CastCommPreferences extends LitElement {
 
   #toast() {
     if (!this.saved) return nothing;
-    return html`<span class=${this.saved.failed ? "error" : ""}>${this.saved.text}</span>`;
+    const { text, failed, undo } = this.saved;
+    const button = undo ? html`<button @click=${undo}>Undo</button>` : nothing;
+    return html`<span class=${failed ? "error" : ""}><span>${text}</span>${button}</span>`;
+  }
+
+  /** An element of another module, in the same session. It shows nothing when there is nothing to choose. */
+  #part(name) {
+    return this.#parts.get(name) ?? nothing;
   }
 
   get #channels() {
@@ -144,6 +148,7 @@ export class CastCommPreferences extends LitElement {
         key: category.key,
         name: category.name,
         own: category.channels,
+        asks: category.requires_consent,
         kinds,
         more: kinds.length
           ? html`<button class="link" aria-expanded=${isOpen} @click=${() => this.#toggleOpen(category.key)}>
@@ -157,10 +162,10 @@ export class CastCommPreferences extends LitElement {
     </tbody>`;
   }
 
-  #groupRow({ scope, key, name, own, kinds, more = nothing }) {
+  #groupRow({ scope, key, name, own, kinds, asks = false, more = nothing }) {
     return html`<tr class="group">
       <th scope="row">
-        ${name}
+        ${name} ${asks ? html`<p class="asks">Only if you agree</p>` : nothing}
         <div class="under">${more} ${this.#reset(scope, key, name, own)}</div>
       </th>
       ${this.#channels.map((channel) => html`<td>${this.#groupSwitch({ scope, key, name, kinds, channel })}</td>`)}
@@ -188,7 +193,7 @@ export class CastCommPreferences extends LitElement {
   #groupSwitch({ scope, key, name, kinds, channel }) {
     const cells = kinds.map((kind) => this.#cells.get(`${kind.key} ${channel}`)).filter(Boolean);
     if (!cells.length) return html`<span aria-hidden="true">–</span>`;
-    const movable = cells.filter((cell) => !IMMOVABLE.has(cell.reason));
+    const movable = cells.filter((cell) => !cell.locked);
     // Kinds that do not use the channel say nothing about the group, unless none does.
     const used = movable.filter((cell) => cell.reason !== "not_requested");
     const counted = [used, movable, cells].find((some) => some.length);
@@ -208,8 +213,8 @@ export class CastCommPreferences extends LitElement {
   #kindSwitch(kind, channel) {
     const cell = this.#cells.get(`${kind.key} ${channel}`);
     if (!cell) return html`<span aria-hidden="true">–</span>`;
-    const [short, long] = WHY[cell.reason] ?? [cell.reason.replaceAll("_", " "), ""];
-    const fixed = IMMOVABLE.has(cell.reason);
+    const [short, long] = whyOf(cell);
+    const fixed = cell.locked;
     const change = { scope: "event_type", key: kind.key, channel, enabled: !cell.effective };
     const described = `why-${kind.key}-${channel}`;
     return html`
@@ -236,8 +241,9 @@ export class CastCommPreferences extends LitElement {
   }
 
   /** Show the change, save it, and show what the server makes of it. */
-  #change(changes) {
+  #change(changes, { said = "Saved", canUndo = true } = {}) {
     const before = new Map(this.#cells);
+    const undo = canUndo ? this.#opposite(changes) : null;
     for (const change of changes) this.#foresee(change);
     this.requestUpdate();
     // One after the other: the answers must not overtake each other.
@@ -245,7 +251,7 @@ export class CastCommPreferences extends LitElement {
       try {
         await this.#api.patch("/preferences", { set: changes });
         await this.#load();
-        this.#say("Saved");
+        this.#say(said, { undo: undo && (() => this.#change(undo, { said: "Undone", canUndo: false })) });
       } catch (error) {
         this.#cells = before;
         this.#say(`Not saved: ${error.message}`, { failed: true });
@@ -254,12 +260,19 @@ export class CastCommPreferences extends LitElement {
     });
   }
 
+  /** The changes that bring the person's own switches back to how they are now. */
+  #opposite(changes) {
+    const { global: everything, categories, event_types: kinds } = this.preferences;
+    const rows = { global: () => everything, category: byKey(categories), event_type: byKey(kinds) };
+    return changes.map((change) => ({ ...change, enabled: rows[change.scope](change.key)[change.channel] }));
+  }
+
   #foresee({ scope, key, channel, enabled }) {
     if (enabled === null) return;
     for (const [name, cell] of this.#cells) {
       const meant =
         scope === "global" || (scope === "category" ? cell.category === key : cell.event_type === key);
-      if (meant && cell.channel === channel && !IMMOVABLE.has(cell.reason)) {
+      if (meant && cell.channel === channel && !cell.locked) {
         this.#cells.set(name, { ...cell, effective: enabled });
       }
     }
@@ -271,12 +284,14 @@ export class CastCommPreferences extends LitElement {
     this.#say("Quiet hours saved");
   }
 
-  #say(text, { failed = false } = {}) {
-    this.saved = { text, failed };
+  #say(text, { failed = false, undo = null } = {}) {
+    this.saved = { text, failed, undo };
     clearTimeout(this.#savedTimer);
     // A failure stays until the next change: it must not be missed.
     if (!failed) this.#savedTimer = setTimeout(() => (this.saved = null), SAVED_MS);
   }
 }
+
+const byKey = (rows) => (key) => rows.find((row) => row.key === key).channels;
 
 if (!customElements.get("castcomm-preferences")) customElements.define("castcomm-preferences", CastCommPreferences);

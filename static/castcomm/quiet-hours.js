@@ -1,22 +1,27 @@
-/** `<castcomm-quiet-hours>`: the form for the hours in which nothing but critical news goes out; used by the preferences. */
+/**
+ * `<castcomm-quiet-hours>`: the form for the hours in which nothing but critical news goes out, for all channels and for
+ * one instead; used by the preferences.
+ */
 
 import { LitElement, html, nothing } from "../vendor/lit/lit-element.js";
 import { preferencesStyles } from "./preferences-styles.js";
 import { controls, tokens } from "./styles.js";
 
 const DAYS = 7;
+const CHANNELS = { email: "E-mail", sms: "SMS", push: "Push" };
 
 class CastCommQuietHours extends LitElement {
   static styles = [tokens, controls, preferencesStyles];
 
   static properties = {
-    /** {enabled, start, end, days, time_zone}; null when the person never set any. */
+    /** {enabled, start, end, days, time_zone, channels: {email: the same or null, …}}; null when not loaded. */
     value: { attribute: false },
     /** A function that saves such a value; rejects with ApiError. */
     save: { attribute: false },
     errors: { state: true },
     failure: { state: true },
     busy: { state: true },
+    modes: { state: true },
   };
 
   constructor() {
@@ -25,6 +30,11 @@ class CastCommQuietHours extends LitElement {
     this.errors = {};
     this.failure = "";
     this.busy = false;
+    this.modes = {};
+  }
+
+  willUpdate(changed) {
+    if (changed.has("value")) this.modes = {};
   }
 
   render() {
@@ -59,6 +69,10 @@ class CastCommQuietHours extends LitElement {
             aria-invalid=${this.#invalid("time_zone")} aria-describedby="time_zone-error">
             ${this.#zones(value.time_zone ?? "")}
           </select>`)}
+          <fieldset class="channels">
+            <legend>Differently on one channel</legend>
+            ${Object.keys(CHANNELS).map((channel) => this.#channel(channel, value.channels?.[channel] ?? null))}
+          </fieldset>
           <div class="save">
             <button class="primary" ?disabled=${this.busy}>${this.busy ? "Saving…" : "Save quiet hours"}</button>
             ${this.failure ? html`<p class="error" role="alert">${this.failure}</p>` : nothing}
@@ -66,6 +80,29 @@ class CastCommQuietHours extends LitElement {
         </div>
       </form>
     `;
+  }
+
+  /** How quiet hours are on one channel: the same, none, or hours of its own. */
+  #channel(channel, own) {
+    const mode = this.modes[channel] ?? (own === null ? "same" : own.enabled ? "own" : "none");
+    const choose = (event) => (this.modes = { ...this.modes, [channel]: event.target.value });
+    const options = { same: "As above", none: "No quiet hours", own: "Other hours" };
+    return html`<div class="channel">
+      <label for="${channel}-mode">${CHANNELS[channel]}</label>
+      <select id="${channel}-mode" name="${channel}-mode" @change=${choose}>
+        ${Object.entries(options).map(([key, text]) => html`<option value=${key} ?selected=${key === mode}>${text}</option>`)}
+      </select>
+      ${mode === "own" ? html`<div class="times">${this.#hours(channel, own ?? this.value ?? {})}</div>` : nothing}
+    </div>`;
+  }
+
+  #hours(channel, own) {
+    const input = (name, label, time) => {
+      const id = `${channel}-${name}`;
+      return this.#field(id, html`<span class="hidden">${CHANNELS[channel]}: </span>${label}`, html`<input type="time" id=${id}
+        name=${id} required .value=${shortTime(time)} aria-invalid=${this.#invalid(id)} aria-describedby="${id}-error" />`);
+    };
+    return [input("start", "From", own.start ?? "22:00"), input("end", "To", own.end ?? "08:00")];
   }
 
   #field(name, label, input) {
@@ -99,13 +136,13 @@ class CastCommQuietHours extends LitElement {
       days: data.getAll("days").map(Number),
       time_zone: data.get("time_zone"),
     };
+    value.channels = Object.fromEntries(Object.keys(CHANNELS).map((name) => [name, channelFrom(data, name)]));
     this.busy = true;
     this.errors = {};
     this.failure = "";
     try {
       await this.save(value);
     } catch (error) {
-      this.value = value;
       await this.#refused(error);
     }
     this.busy = false;
@@ -114,8 +151,8 @@ class CastCommQuietHours extends LitElement {
   async #refused(error) {
     const found = {};
     for (const { attr, detail } of error.errors ?? []) {
-      const [field] = (attr ?? "").replace(/^quiet_hours\.?/, "").split(".");
-      if (field) found[field] ??= detail;
+      const path = (attr ?? "").replace(/^quiet_hours\.?/, "").replace(/^channels\./, "");
+      if (path) found[path.split(".").slice(0, 2).join("-")] ??= detail;
     }
     this.errors = found;
     if (!Object.keys(found).length) this.failure = error.message;
@@ -125,6 +162,15 @@ class CastCommQuietHours extends LitElement {
 }
 
 const shortTime = (time) => time.slice(0, 5);
+
+/** What the form says of one channel: null for the same as for all. */
+function channelFrom(data, name) {
+  const mode = data.get(`${name}-mode`);
+  if (mode === "same") return null;
+  return mode === "none"
+    ? { enabled: false }
+    : { enabled: true, start: data.get(`${name}-start`), end: data.get(`${name}-end`) };
+}
 
 /** "Mon" to "Sun", Monday first as in the API. */
 function dayNames() {

@@ -10,6 +10,7 @@ export const sessionProperties = {
   token: {},
   ticket: {},
   getToken: { attribute: false },
+  preferenceToken: { attribute: "preference-token" },
 };
 
 /**
@@ -17,9 +18,18 @@ export const sessionProperties = {
  *
  * On CastComm's own pages nothing is needed: the session cookie counts. Elsewhere `token` is an access token,
  * or the property `getToken` a function that gives one (called again when the last one ran out). `ticket` opens
- * the first socket.
+ * the first socket. `preferenceToken` is that of the link in a mail: with it nobody is signed in, there is no socket
+ * (`connection` is null), and the API answers about preferences, digests and topics alone.
  */
-export function openSession({ baseUrl = "", organization = "", token = "", ticket = "", getToken = null }) {
+export function openSession({
+  baseUrl = "",
+  organization = "",
+  token = "",
+  ticket = "",
+  getToken = null,
+  preferenceToken = "",
+}) {
+  if (preferenceToken) return { api: new Api({ baseUrl, preferenceToken }), connection: null };
   const where = organization || (baseUrl ? "" : pageSetting("organization"));
   const freshToken = getToken ?? (token ? async () => token : null);
   let unspent = ticket;
