@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -117,6 +118,7 @@ def test_a_chunk_that_fails_stops_no_other(
         write(message, planned)
 
     monkeypatch.setattr(ledger, "write_notifications", fail_for_one)
+    monkeypatch.setattr(fanout, "TRY_AGAIN", dt.timedelta(hours=1))
     fanout.run()
     assert list(FanoutChunk.objects.values_list("id", flat=True)) == [poisoned.id]
     assert not fanout.is_waiting()  # not before its pause is over
