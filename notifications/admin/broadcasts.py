@@ -18,7 +18,7 @@ from unfold.forms import BaseDialogForm
 from accounts.admin.dialogs import ask, page_of
 from accounts.models import User
 from notifications.admin.ledger import LedgerAdmin, link_to
-from notifications.models import Broadcast, RequestStatus
+from notifications.models import Broadcast, Delivery, RequestStatus
 from notifications.services.audiences.steering import (
     Progress,
     cancel_broadcast,
@@ -26,7 +26,7 @@ from notifications.services.audiences.steering import (
     progress_of,
     resume_broadcast,
 )
-from notifications.vocabulary import Channel, DeliveryStatus
+from notifications.vocabulary import WAITING, Channel, DeliveryStatus
 
 STATUS_COLOURS = {
     RequestStatus.DONE.label: "success",
@@ -127,8 +127,10 @@ class BroadcastAdmin(LedgerAdmin):
     def has_pause_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         if self._is_in(request, object_id, RequestStatus.FANNING_OUT):
             return True
-        is_written = self._is_in(request, object_id, RequestStatus.DONE, RequestStatus.INCOMPLETE)
-        return is_written and progress_of(self.row(request, object_id)).waiting > 0
+        if not self._is_in(request, object_id, RequestStatus.DONE, RequestStatus.INCOMPLETE):
+            return False
+        found = self.row(request, object_id)
+        return Delivery.objects.filter(notification__request=found.request_id, status__in=WAITING).exists()
 
     def has_resume_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self._is_in(request, object_id, RequestStatus.PAUSED, RequestStatus.INCOMPLETE)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -224,6 +228,11 @@ def test_no_more_is_written_than_can_be_sent(
     fanout.run()
     assert Notification.objects.count() == 14
     assert not fanout.is_waiting()  # for a moment
+    # What waits for a limit per minute is due soon, and counts.
+    Delivery.objects.filter(channel="email").update(status="deferred", due_at=now() + dt.timedelta(minutes=1))
+    Broadcast.objects.update(lease_until=None)
+    fanout.run()
+    assert Notification.objects.count() == 14
     Delivery.objects.filter(channel="email").update(status="sent")
     Broadcast.objects.update(lease_until=None)
     fanout.run()
@@ -302,6 +311,46 @@ def test_workers_in_parallel_and_one_that_dies_reach_each_person_once(
     broadcast.refresh_from_db()
     assert reached() == sorted(one.email for one in people)
     assert broadcast.request.status == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_killed_workers_miss_nobody_and_write_nothing_twice(
+    publish: Publish, organization: Organization, small_parts: None
+) -> None:
+    people = make_people(organization, 300)
+    broadcast = publish({"role": "member"})
+    for written in (20, 90, 160):
+        worker = os.fork()
+        if worker == 0:
+            _work_until_killed()
+        wait_until(lambda enough=written: Notification.objects.count() >= enough)
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+
+    def is_done() -> bool:
+        fanout.run()  # nothing, as long as the database holds what the dead had locked
+        broadcast.request.refresh_from_db()
+        return broadcast.request.status == "done"
+
+    wait_until(is_done)
+    assert reached() == sorted(one.email for one in people)
+
+
+def _work_until_killed() -> None:
+    """In a process of its own, with a connection of its own."""
+    connection.connection = None
+    try:
+        fanout.run()
+        time.sleep(60)
+    finally:
+        os._exit(1)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends, "what was waited for did not come"
+        time.sleep(0.005)
 
 
 def _die(*_: Any, **__: Any) -> None:
