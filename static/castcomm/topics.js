@@ -4,13 +4,9 @@
  * Attributes: those of session.js. A change is saved at once and taken back when the server refuses it.
  */
 
-import { LitElement, css, html, nothing } from "../vendor/lit/lit-element.js";
+import { css, html, nothing } from "../vendor/lit/lit-element.js";
 import { live } from "../vendor/lit/directives/live.js";
-import { preferencesStyles } from "./preferences-styles.js";
-import { openSession, sessionProperties } from "./session.js";
-import { controls, tokens } from "./styles.js";
-
-const SAVED_MS = 4_000;
+import { PreferencePart } from "./preference-part.js";
 
 const styles = css`
   li {
@@ -46,60 +42,27 @@ const styles = css`
   }
 `;
 
-export class CastCommTopics extends LitElement {
-  static styles = [tokens, controls, preferencesStyles, styles];
+export class CastCommTopics extends PreferencePart {
+  static styles = [...PreferencePart.styles, styles];
 
   static properties = {
-    ...sessionProperties,
     topics: { state: true },
-    error: { state: true },
     leaving: { state: true },
-    saved: { state: true },
   };
-
-  #api = null;
-  #savedTimer = 0;
-  #saving = Promise.resolve();
 
   constructor() {
     super();
     this.topics = null;
-    this.error = null;
     this.leaving = "";
-    this.saved = null;
   }
 
-  connectedCallback() {
-    super.connectedCallback();
-    // Properties that the page sets right after making the element count too.
-    queueMicrotask(() => {
-      this.#api = openSession(this).api;
-      this.#load();
-    });
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    clearTimeout(this.#savedTimer);
-  }
-
-  async #load() {
-    this.error = null;
-    try {
-      const { results } = await this.#api.get("/topics");
-      this.topics = results.filter((topic) => topic.is_open || topic.subscribed);
-    } catch (error) {
-      this.error = error;
-    }
+  async fetch() {
+    const { results } = await this.api.get("/topics");
+    this.topics = results.filter((topic) => topic.is_open || topic.subscribed);
   }
 
   render() {
-    if (this.error && !this.topics) {
-      return html`<div class="panel pad" role="alert">
-        <p>The topics cannot be shown: ${this.error.message}</p>
-        <button @click=${this.#load}>Try again</button>
-      </div>`;
-    }
+    if (this.error && !this.topics) return this.renderError();
     if (!this.topics?.length && !this.saved) return nothing;
     return html`
       <section class="panel pad" aria-labelledby="topics">
@@ -109,13 +72,8 @@ export class CastCommTopics extends LitElement {
           ${this.topics.map((topic) => this.#topic(topic))}
         </ul>
       </section>
-      <div class="saved" role="status">${this.saved?.failed ? nothing : this.#toast()}</div>
-      <div class="saved" role="alert">${this.saved?.failed ? this.#toast() : nothing}</div>
+      ${this.renderSaved()}
     `;
-  }
-
-  #toast() {
-    return this.saved ? html`<span class=${this.saved.failed ? "error" : ""}>${this.saved.text}</span>` : nothing;
   }
 
   #topic(topic) {
@@ -170,17 +128,12 @@ export class CastCommTopics extends LitElement {
   #set(topic, subscribed) {
     this.leaving = "";
     this.#show(topic.key, subscribed);
-    // One after the other: the last press must be the last to arrive.
-    this.#saving = this.#saving.then(async () => {
-      try {
-        await this.#api.request(subscribed ? "PUT" : "DELETE", `/topics/${topic.key}/subscription`);
-        this.#say(subscribed ? `You are subscribed to ${topic.name}.` : `You left ${topic.name}.`);
-        if (!topic.is_open && !subscribed) await this.#drop(topic);
-      } catch (error) {
-        this.#show(topic.key, !subscribed);
-        this.#say(`Not saved: ${error.message}`, { failed: true });
-      }
-    });
+    const act = async () => {
+      await this.api.request(subscribed ? "PUT" : "DELETE", `/topics/${topic.key}/subscription`);
+      this.say(subscribed ? `You are subscribed to ${topic.name}.` : `You left ${topic.name}.`);
+      if (!topic.is_open && !subscribed) await this.#drop(topic);
+    };
+    this.save(act, () => this.#show(topic.key, !subscribed));
   }
 
   #show(key, subscribed) {
@@ -192,13 +145,6 @@ export class CastCommTopics extends LitElement {
     this.topics = this.topics.filter(({ key }) => key !== topic.key);
     await this.updateComplete;
     this.renderRoot.querySelector("#topics")?.focus();
-  }
-
-  #say(text, { failed = false } = {}) {
-    this.saved = { text, failed };
-    clearTimeout(this.#savedTimer);
-    // A failure stays until the next change: it must not be missed.
-    if (!failed) this.#savedTimer = setTimeout(() => (this.saved = null), SAVED_MS);
   }
 }
 
