@@ -101,15 +101,19 @@ def deliver(page: Page, site: Site, push: dict[str, Any]) -> CDPSession:
     page.wait_for_function("navigator.serviceWorker.controller !== null")
     wait_until(page, lambda: any(one["scopeURL"].startswith(site.url) for one in found))
     registration = next(one for one in found if one["scopeURL"].startswith(site.url))
+    page.evaluate(
+        """() => {
+          window.told = null;
+          navigator.serviceWorker.addEventListener("message", ({ data }) => (window.told = data?.delivery_id));
+        }"""
+    )
     session.send(
         "ServiceWorker.deliverPushMessage",
         {"origin": site.url, "registrationId": registration["registrationId"], "data": json.dumps(push)},
     )
-    # This very push: one that was clicked may be listed for a moment longer.
-    page.wait_for_function(
-        "async (tag) => (await (await navigator.serviceWorker.ready).getNotifications({ tag })).length > 0",
-        arg=push["delivery_id"],
-    )
+    # The worker says when it has shown it. Who asks for what is shown before that makes Chromium forget it: it strikes
+    # from its books what it has written there and not yet displayed.
+    page.wait_for_function("(id) => window.told === id", arg=push["delivery_id"])
     return session
 
 
