@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from cryptography import x509
@@ -49,11 +50,8 @@ class Script:
         stream = connection.makefile("rb")
         served = 0
         while True:
-            try:
-                lines = list(iter(stream.readline, b"\r\n"))
-            except OSError:
-                return
-            if not lines or b"" in lines:
+            lines = self._head(stream)
+            if not lines:
                 return
             length = next((int(one[15:]) for one in lines if one.lower().startswith(b"content-length:")), 0)
             self.requests.append(b"".join(lines) + b"\r\n" + stream.read(length))
@@ -62,6 +60,21 @@ class Script:
             if served == self.close_after:
                 connection.shutdown(socket.SHUT_RDWR)
                 return
+
+    @staticmethod
+    def _head(stream: BinaryIO) -> list[bytes]:
+        """The lines up to the empty one, or none when the caller hung up before it."""
+        lines: list[bytes] = []
+        while True:
+            try:
+                line = stream.readline()
+            except OSError:
+                return []
+            if line == b"\r\n":
+                return lines
+            if not line:
+                return []
+            lines.append(line)
 
     def close(self) -> None:
         self._listener.close()
