@@ -162,6 +162,8 @@ def explanation_of(notification: Notification) -> dict[str, Any]:
     rows = selectors.notifications_with_ledger(notification.organization_id)
     return {
         "explained_channels": [_channel(one) for one in told["channels"]],
+        "broadcast": told["broadcast"],
+        "digest": told["digest"],
         "timeline": [
             (dt.datetime.fromisoformat(moment), text)
             for moment, text in timeline(rows.get(id=notification.id))
@@ -180,7 +182,12 @@ def _channel(told: dict[str, Any]) -> dict[str, Any]:
         "colour": STATUS_COLOURS.get(label, ""),
         "waits": told["status"] in CANCELLABLE,
         "attempts": [_attempt(one) for one in told.get("attempts", [])],
-        "decision": [(key.replace("_", " "), value) for key, value in told.get("decision", {}).items()],
+        # What was decided before is told in the sentence.
+        "decision": [
+            (key.replace("_", " "), value)
+            for key, value in told.get("decision", {}).items()
+            if key != "earlier"
+        ],
     }
 
 

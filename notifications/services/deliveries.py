@@ -16,7 +16,7 @@ from castcomm.common.clock import now as current_time
 from castcomm.common.errors import Conflict, NotFound
 from notifications.models import Delivery, Notification, NotificationRequest, RequestStatus
 from notifications.services import doorbell
-from notifications.services.audiences.broadcasts import stop_writing
+from notifications.services.audiences.parts import stop_writing
 from notifications.vocabulary import CANCELLABLE, FAILED, REQUEUABLE, Channel, DeliveryStatus, Reason
 
 

@@ -15,9 +15,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import structlog
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from castcomm.common import sql
 from castcomm.common.clock import now as current_time
@@ -25,16 +24,14 @@ from castcomm.common.errors import InvalidInput
 from notifications.models import Broadcast, FanoutChunk, NotificationRequest, RequestStatus
 from notifications.services import doorbell, ledger
 from notifications.services.audiences import broadcasts
-from notifications.services.audiences.broadcasts import MAX_TRIES, TRY_AGAIN
 from notifications.services.audiences.groups import Audience, Group
+from notifications.services.audiences.parts import count_failure, drop, finish, free, try_one
 from notifications.services.planning import Message
 from notifications.services.recipients import Reference
 from notifications.services.writing import write_part
 
 FIRST_CHUNK = 64  # the sooner it is written, the sooner a second worker has something to send
 CHUNK = 250  # small enough that sending goes on while the rest is still being written
-
-log = structlog.get_logger(__name__)
 
 
 def accept(
@@ -141,22 +138,12 @@ def is_waiting() -> bool:
 
 
 def _waiting() -> QuerySet[FanoutChunk]:
-    free = Q(lease_until=None) | Q(lease_until__lt=current_time())
-    waiting = FanoutChunk.objects.filter(free, tries__lt=MAX_TRIES)
-    return waiting.exclude(request__status=RequestStatus.PAUSED)
+    return FanoutChunk.objects.filter(free()).exclude(request__status=RequestStatus.PAUSED)
 
 
 def _run_next() -> bool:
     """Write the oldest chunk that nobody holds; one that fails waits, so that it stops no other."""
-    taken: list[uuid.UUID] = []
-    try:
-        return _run_one(taken)
-    except Exception:
-        if not taken:
-            raise
-        log.exception("fanout.chunk_failed", chunk=str(taken[0]))
-        _put_off(taken[0])
-        return True
+    return try_one(_run_one, put_off=_put_off)
 
 
 def _put_off(chunk_id: uuid.UUID) -> None:
@@ -164,17 +151,8 @@ def _put_off(chunk_id: uuid.UUID) -> None:
     with transaction.atomic():
         requests = NotificationRequest.objects.select_for_update(of=("self",), no_key=True)
         request = requests.filter(chunks=chunk_id).first()
-        if request is None:
-            return
-        chunk = FanoutChunk.objects.get(id=chunk_id)
-        chunk.tries += 1
-        chunk.lease_until = current_time() + TRY_AGAIN
-        chunk.save(update_fields=["tries", "lease_until"])
-        if chunk.tries >= MAX_TRIES:
-            log.error(
-                "fanout.given_up", request=str(request.id), chunk=str(chunk_id), position=chunk.position
-            )
-            broadcasts.finish(request)
+        if request is not None and count_failure(FanoutChunk.objects.get(id=chunk_id)):
+            finish(request)
 
 
 def _run_one(taken: list[uuid.UUID]) -> bool:
@@ -192,12 +170,12 @@ def _run_one(taken: list[uuid.UUID]) -> bool:
         taken.append(chunk.id)
         request = chunk.request
         if not request.organization.is_active:
-            broadcasts.drop(request)
+            drop(request)
             return True
         if request.status == RequestStatus.FANNING_OUT:
             _write_chunk(chunk, request)
         chunk.delete()
-        broadcasts.finish(request)
+        finish(request)
     return True
 
 

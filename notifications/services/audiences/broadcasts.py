@@ -11,37 +11,27 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 
-import structlog
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from castcomm.common import sql
 from castcomm.common.clock import now as current_time
 from castcomm.common.ids import new_id
-from notifications.models import (
-    Broadcast,
-    BroadcastPhase,
-    FanoutChunk,
-    NotificationRequest,
-    RequestStatus,
-)
+from notifications.models import Broadcast, BroadcastPhase, NotificationRequest, RequestStatus
 from notifications.services.audiences.groups import Audience, Group
+from notifications.services.audiences.parts import count_failure, drop, finish, free, try_one
 from notifications.services.planning import Message
 from notifications.services.recipients import Reference
 from notifications.services.writing import write_part
 from notifications.vocabulary import Channel
 
 PART = 1_000  # recipients written in one transaction
-TRY_AGAIN = dt.timedelta(minutes=1)
-MAX_TRIES = 30
 # So many of an organization's messages may wait on a channel at a priority; more are written when they went out. What
 # waits for a limit per minute is due again within the horizon.
 ENOUGH_WAITING = 5_000
 HORIZON = dt.timedelta(minutes=10)
 LOOK_AGAIN = dt.timedelta(seconds=2)
 EXTERNAL = (Channel.EMAIL.value, Channel.SMS.value, Channel.PUSH.value)
-
-log = structlog.get_logger(__name__)
 
 
 def store(message: Message, groups: Sequence[Group], *, total: int, named: int) -> Broadcast:
@@ -70,10 +60,7 @@ def is_waiting() -> bool:
 
 
 def _waiting() -> QuerySet[Broadcast]:
-    free = Q(lease_until=None) | Q(lease_until__lt=current_time())
-    return Broadcast.objects.filter(
-        free, finished_at=None, tries__lt=MAX_TRIES, request__status=RequestStatus.FANNING_OUT
-    )
+    return Broadcast.objects.filter(free(), finished_at=None, request__status=RequestStatus.FANNING_OUT)
 
 
 def run_next() -> bool:
@@ -81,16 +68,7 @@ def run_next() -> bool:
 
     The most urgent goes first, and of these the one that got least far: a large one lets small ones pass.
     """
-    taken: list[uuid.UUID] = []
-    try:
-        return _run_one(taken)
-    except Exception:
-        # Whatever a part fails of must not stop the other broadcasts; it is logged, counted and tried again.
-        if not taken:
-            raise
-        log.exception("broadcast.part_failed", broadcast=str(taken[0]))
-        _put_off(taken[0])
-        return True
+    return try_one(_run_one, put_off=_put_off)
 
 
 def _run_one(taken: list[uuid.UUID]) -> bool:
@@ -186,38 +164,7 @@ def _put_off(broadcast_id: uuid.UUID) -> None:
     with transaction.atomic():
         rows = Broadcast.objects.select_for_update(of=("self", "request"), no_key=True)
         broadcast = rows.select_related("request").filter(id=broadcast_id, finished_at=None).first()
-        if broadcast is None:
-            return
-        broadcast.tries += 1
-        broadcast.lease_until = current_time() + TRY_AGAIN
-        if broadcast.tries >= MAX_TRIES:
-            log.error("broadcast.given_up", broadcast=str(broadcast.id), written=broadcast.written)
+        if broadcast is not None and count_failure(broadcast):
             broadcast.finished_at = current_time()
-        broadcast.save(update_fields=["tries", "lease_until", "finished_at"])
-        if broadcast.finished_at is not None:
+            broadcast.save(update_fields=["finished_at"])
             finish(broadcast.request)
-
-
-def finish(request: NotificationRequest) -> None:
-    """Tell the request that it is at its end, if it is. It is locked."""
-    chunks = FanoutChunk.objects.filter(request=request)
-    broadcast = Broadcast.objects.filter(request=request).first()
-    if chunks.filter(tries__lt=MAX_TRIES).exists() or (broadcast and broadcast.finished_at is None):
-        return
-    is_whole = not chunks.exists() and (broadcast is None or broadcast.phase == BroadcastPhase.FINISHED)
-    NotificationRequest.objects.filter(id=request.id, status=RequestStatus.FANNING_OUT).update(
-        status=RequestStatus.DONE if is_whole else RequestStatus.INCOMPLETE
-    )
-
-
-def stop_writing(request: NotificationRequest) -> None:
-    """What has not been written of a request never will be. It is locked."""
-    FanoutChunk.objects.filter(request=request).delete()
-    Broadcast.objects.filter(request=request, finished_at=None).update(finished_at=current_time())
-
-
-def drop(request: NotificationRequest) -> None:
-    """Nothing goes out any more for an organization that was switched off."""
-    stop_writing(request)
-    NotificationRequest.objects.filter(id=request.id).update(status=RequestStatus.CANCELLED)
-    log.warning("fanout.dropped", request=str(request.id), organization=str(request.organization_id))

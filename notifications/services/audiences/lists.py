@@ -13,10 +13,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from accounts.models import Membership
 from castcomm.common.errors import InvalidInput
 from notifications.models import ListMember, RecipientList
-from notifications.services.audiences.topics import resolve_members
+from notifications.services.audiences.people import members_by_email, parse_people, resolve_members
 from notifications.services.recipients import Reference, address_index, parse_recipients
 from notifications.services.suppression_import import ImportReport, Row
 
@@ -37,10 +36,10 @@ def add_members(*, recipient_list: RecipientList, entries: Sequence[Any]) -> int
 
 def remove_members(*, recipient_list: RecipientList, entries: Sequence[Any]) -> int:
     """Take people and addresses off; returns how many were there."""
-    people, addresses = _told_apart(recipient_list.organization_id, _parsed(entries))
-    indexes = list(addresses)
-    # Somebody may have become a member since the address was entered, or have left.
-    indexes += [address_index(one.email, one.phone) for one in _parsed(entries) if not one.user_id]
+    references = _parsed(entries)
+    people, _ = _told_apart(recipient_list.organization_id, references)
+    # Somebody may have become a member since the address was entered.
+    indexes = [address_index(one.email, one.phone) for one in references if not one.user_id]
     rows = ListMember.objects.filter(list=recipient_list)
     removed, _ = rows.filter(Q(user_id__in=people) | Q(user=None, address_index__in=indexes)).delete()
     return removed
@@ -76,14 +75,7 @@ def _enter_into(report: ImportReport, recipient_list: RecipientList, batch: list
 
 
 def _parsed(entries: Sequence[Any]) -> list[Reference]:
-    try:
-        references = parse_recipients(entries)
-    except InvalidInput as error:
-        error.attr = (error.attr or "").replace("recipients", "members", 1)
-        raise
-    if len(references) > MAX_ENTRIES:
-        raise InvalidInput(f"At most {MAX_ENTRIES} entries in one call.", attr="members", code="too_many")
-    return references
+    return parse_people(entries, attr="members", most=MAX_ENTRIES)
 
 
 def _enter(recipient_list: RecipientList, references: Sequence[Reference]) -> int:
@@ -105,11 +97,7 @@ def _told_apart(
     organization_id: uuid.UUID, references: Sequence[Reference]
 ) -> tuple[set[uuid.UUID], dict[str, str]]:
     """The users, and the bare addresses by their index: an active member's address is that user."""
-    emails = [one.email for one in references if one.email]
-    members = Membership.objects.filter(
-        organization_id=organization_id, is_active=True, user__is_active=True, user__email__in=emails
-    )
-    by_email = dict(members.values_list("user__email", "user_id"))
+    by_email = members_by_email(organization_id, references)
     people = {one.user_id for one in references if one.user_id} | set(by_email.values())
     addresses = {
         address_index(one.email, one.phone): one.email or one.phone

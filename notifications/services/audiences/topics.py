@@ -10,12 +10,12 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.models import Membership, Organization, User
-from castcomm.common.errors import InvalidInput, NotPermitted
+from accounts.models import Organization, User
+from castcomm.common.errors import NotPermitted
 from notifications.models import ConsentSource, Topic, TopicSubscription
 from notifications.services import consents
+from notifications.services.audiences.people import parse_people, resolve_members
 from notifications.services.consents import RequestFacts
-from notifications.services.recipients import Reference, parse_recipients
 
 MAX_SUBSCRIBERS = 1_000  # in one call: each leaves a record
 
@@ -58,7 +58,7 @@ def subscribe_many(*, topic: Topic, people: Sequence[Any], doer: Doer) -> int:
     Raises InvalidInput that names the position of the first who is no member.
     """
     with transaction.atomic():
-        ids = _members(topic.organization_id, people)
+        ids = _members(topic, people)
         known = set(_subscribed(topic, ids))
         new = [user_id for user_id in ids if user_id not in known]
         TopicSubscription.objects.bulk_create(
@@ -73,7 +73,7 @@ def subscribe_many(*, topic: Topic, people: Sequence[Any], doer: Doer) -> int:
 def unsubscribe_many(*, topic: Topic, people: Sequence[Any], doer: Doer) -> int:
     """End the subscriptions of members, named by id or e-mail address; returns how many there were."""
     with transaction.atomic():
-        ids = list(_subscribed(topic, _members(topic.organization_id, people)))
+        ids = list(_subscribed(topic, _members(topic, people)))
         TopicSubscription.objects.filter(topic=topic, user_id__in=ids).delete()
         for user_id in ids:
             _put_on_record(topic, user_id, granted=False, doer=doer)
@@ -103,36 +103,10 @@ def _subscribed(topic: Topic, ids: Sequence[uuid.UUID]) -> QuerySet[TopicSubscri
     return rows.order_by("user_id").values_list("user_id", flat=True)
 
 
-def _members(organization_id: uuid.UUID, people: Sequence[Any]) -> list[uuid.UUID]:
+def _members(topic: Topic, people: Sequence[Any]) -> list[uuid.UUID]:
     """The ids of these members, each once, in their order; raises InvalidInput that names a position."""
-    try:
-        references = parse_recipients(people)
-    except InvalidInput as error:
-        error.attr = (error.attr or "").replace("recipients", "people", 1)
-        raise
-    if len(references) > MAX_SUBSCRIBERS:
-        raise InvalidInput(f"At most {MAX_SUBSCRIBERS} people in one call.", attr="people", code="too_many")
-    return sorted(resolve_members(organization_id, references, attr="people"))
-
-
-def resolve_members(
-    organization_id: uuid.UUID, references: Sequence[Reference], *, attr: str
-) -> set[uuid.UUID]:
-    """The active members who are meant; raises InvalidInput that names the position of one who is none."""
-    members = Membership.objects.filter(organization_id=organization_id, is_active=True, user__is_active=True)
-    ids = [one.user_id for one in references if one.user_id]
-    emails = [one.email for one in references if one.email]
-    known = set(members.filter(user_id__in=ids).values_list("user_id", flat=True))
-    by_email = dict(members.filter(user__email__in=emails).values_list("user__email", "user_id"))
-    found = set()
-    for one in references:
-        user_id = by_email.get(one.email) if one.email else one.user_id if one.user_id in known else None
-        if user_id is None:
-            raise InvalidInput(
-                "No active member is meant by this.", attr=f"{attr}.{one.position}", code="unknown_recipient"
-            )
-        found.add(user_id)
-    return found
+    references = parse_people(people, attr="people", most=MAX_SUBSCRIBERS)
+    return sorted(resolve_members(topic.organization_id, references, attr="people"))
 
 
 def _put_on_record(topic: Topic, user_id: uuid.UUID, *, granted: bool, doer: Doer) -> None:

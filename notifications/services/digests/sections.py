@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import NamedTuple
 
 from django.conf import settings
 from django.utils import dateformat, translation
@@ -40,8 +41,7 @@ _LINE = (
 _LINK = '<a href="{url}" style="color:#1d4ed8;text-decoration:none">{title}</a>'
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One notification; ``at`` is when it came (aware)."""
 
     title: str

@@ -39,43 +39,53 @@ def parse_settings(given: Any) -> list[Change]:
     """Check the form of the settings to make; raises InvalidInput that names the entry and field."""
     if not isinstance(given, list) or len(given) > MAX_CHANGES:
         raise InvalidInput(f"Give a list of at most {MAX_CHANGES} settings.", attr="set")
-    return [_parse_one(f"set.{position}", one) for position, one in enumerate(given)]
+    read = [_Given(one, f"set.{position}") for position, one in enumerate(given)]
+    return [Change(one.category(), one.frequency(), one.at(), one.weekday()) for one in read]
 
 
-def _parse_one(attr: str, given: Any) -> Change:
-    if not isinstance(given, Mapping):
-        raise InvalidInput("Each setting is an object.", attr=attr)
-    for name in given:
-        if name not in _FIELDS:
-            raise InvalidInput(f"There is no {str(name)[:40]!r}.", attr=f"{attr}.{str(name)[:40]}")
-    category, frequency = given.get("category"), given.get("frequency")
-    if category is not None and (not isinstance(category, str) or not category):
-        raise InvalidInput("The key of a category, or null for all.", attr=f"{attr}.category")
-    if "frequency" not in given:
-        raise InvalidInput(
-            "Say how often; null takes the setting away.", attr=f"{attr}.frequency", code="required"
-        )
-    if frequency is not None and frequency not in DigestFrequency.values:
-        raise InvalidInput(f"One of {', '.join(DigestFrequency.values)}, or null.", attr=f"{attr}.frequency")
-    return Change(category or "", frequency, _parse_time(given, attr), _parse_weekday(given, attr))
+class _Given:
+    """One entry as it came; each method reads a field."""
 
+    def __init__(self, given: Any, attr: str) -> None:
+        if not isinstance(given, Mapping):
+            raise InvalidInput("Each setting is an object.", attr=attr)
+        self._given, self._attr = given, attr
+        for name in given:
+            if name not in _FIELDS:
+                raise self._wrong(f"There is no {str(name)[:40]!r}.", str(name)[:40])
 
-def _parse_time(given: Mapping[str, Any], attr: str) -> dt.time | None:
-    at = given.get("at")
-    if at is None:
-        return None
-    if not isinstance(at, str) or not _TIME.fullmatch(at):
-        raise InvalidInput("A time such as 09:00.", attr=f"{attr}.at")
-    return dt.time.fromisoformat(at)
+    def _wrong(self, message: str, field: str, *, code: str = "invalid") -> InvalidInput:
+        return InvalidInput(message, attr=f"{self._attr}.{field}", code=code)
 
+    def category(self) -> str:
+        category = self._given.get("category")
+        if category is not None and (not isinstance(category, str) or not category):
+            raise self._wrong("The key of a category, or null for all.", "category")
+        return category or ""
 
-def _parse_weekday(given: Mapping[str, Any], attr: str) -> int | None:
-    weekday = given.get("weekday")
-    if weekday is None:
-        return None
-    if isinstance(weekday, bool) or not isinstance(weekday, int) or not 0 <= weekday <= 6:
-        raise InvalidInput("A day, 0 for Monday to 6 for Sunday.", attr=f"{attr}.weekday")
-    return weekday
+    def frequency(self) -> str | None:
+        if "frequency" not in self._given:
+            raise self._wrong("Say how often; null takes the setting away.", "frequency", code="required")
+        frequency: str | None = self._given["frequency"]
+        if frequency is not None and frequency not in DigestFrequency.values:
+            raise self._wrong(f"One of {', '.join(DigestFrequency.values)}, or null.", "frequency")
+        return frequency
+
+    def at(self) -> dt.time | None:
+        at = self._given.get("at")
+        if at is None:
+            return None
+        if not isinstance(at, str) or not _TIME.fullmatch(at):
+            raise self._wrong("A time such as 09:00.", "at")
+        return dt.time.fromisoformat(at)
+
+    def weekday(self) -> int | None:
+        weekday: int | None = self._given.get("weekday")
+        if weekday is None:
+            return None
+        if isinstance(weekday, bool) or not isinstance(weekday, int) or not 0 <= weekday <= 6:
+            raise self._wrong("A day, 0 for Monday to 6 for Sunday.", "weekday")
+        return weekday
 
 
 def set_digests(*, organization: Organization, user: User | None, changes: Sequence[Change]) -> None:

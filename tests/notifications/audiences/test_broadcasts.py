@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +27,7 @@ from notifications.models import (
     TopicSubscription,
 )
 from notifications.services import fanout, ledger
-from notifications.services.audiences import broadcasts
+from notifications.services.audiences import broadcasts, parts
 from notifications.services.audiences.steering import (
     cancel_broadcast,
     pause_broadcast,
@@ -37,6 +36,7 @@ from notifications.services.audiences.steering import (
 )
 
 from ..conftest import states
+from ..test_fanout import run_workers
 from ..test_sending import make_people
 
 MakeTopic = Callable[..., Topic]
@@ -258,7 +258,7 @@ def test_a_part_that_fails_waits_and_is_given_up_in_the_end(
     monkeypatch.setattr(ledger, "write_notifications", fail)
     fanout.run()
     assert (fanout.is_waiting(), Notification.objects.count()) == (False, 7)
-    Broadcast.objects.update(lease_until=None, tries=broadcasts.MAX_TRIES - 1)
+    Broadcast.objects.update(lease_until=None, tries=parts.MAX_TRIES - 1)
     fanout.run()
     broadcast.refresh_from_db()
     assert (broadcast.request.status, broadcast.written) == ("incomplete", 7)
@@ -302,12 +302,7 @@ def test_workers_in_parallel_and_one_that_dies_reach_each_person_once(
         with pytest.raises(SystemExit):
             broadcasts.run_next()
     assert Notification.objects.count() == 0
-    threads = [threading.Thread(target=_run_and_close) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    fanout.run()
+    run_workers(3)
     broadcast.refresh_from_db()
     assert reached() == sorted(one.email for one in people)
     assert broadcast.request.status == "done"
@@ -355,11 +350,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def _die(*_: Any, **__: Any) -> None:
     raise SystemExit
-
-
-def _run_and_close() -> None:
-    fanout.run()
-    connection.close()
 
 
 def test_tags_buttons_and_local_times_reach_the_last_one(
