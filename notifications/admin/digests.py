@@ -157,14 +157,14 @@ class DigestSettingAdmin(TenantAdmin):
     """The organization's defaults. People's own settings are theirs and are not shown."""
 
     form = DigestDefaultForm
-    list_display = ("what", "frequency", "time", "organization", "updated_at")
-    list_select_related = ("organization", "category")
     fields = ("organization", "category", "frequency", "at", "weekday")
-    actions: ClassVar[Any] = None
     conditional_fields: ClassVar[Any] = {
         "at": "frequency == 'daily' || frequency == 'weekly'",
         "weekday": "frequency == 'weekly'",
     }
+    actions: ClassVar[Any] = None
+    list_display = ("what", "frequency", "time", "organization", "updated_at")
+    list_select_related = ("organization", "category")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)

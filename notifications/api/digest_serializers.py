@@ -54,28 +54,28 @@ class DigestChanges(StrictSerializer):
 
 
 class DigestItemJson(serializers.Serializer[Any]):
-    position = serializers.IntegerField()
+    position = serializers.IntegerField(help_text="From 1, in the order in which they came; without gaps.")
     notification = serializers.UUIDField()
     title = serializers.CharField()
     body = serializers.CharField()
-    action_url = serializers.CharField()
+    action_url = serializers.CharField(help_text="What the notification opens, or empty.")
     event_type = serializers.CharField()
     category = serializers.CharField()
-    created_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField(help_text="When it came.")
 
 
 class DigestWindowJson(serializers.Serializer[Any]):
     """Something that waits until ``closes_at``, or what became of it."""
 
     id = serializers.UUIDField()
-    cadence = serializers.CharField()
-    frequency = serializers.CharField()
+    cadence = serializers.CharField(help_text="hourly, daily@09:00 or weekly.0@09:00 (0 is Monday).")
+    frequency = serializers.ChoiceField(FREQUENCIES)
     status = serializers.ChoiceField(WindowStatus.choices)
-    time_zone = serializers.CharField()
+    time_zone = serializers.CharField(help_text="Whose clocks the window closes by.")
     closes_at = serializers.DateTimeField()
-    item_count = serializers.IntegerField()
-    sent_count = serializers.IntegerField(allow_null=True)
-    notification = serializers.UUIDField(allow_null=True)
+    item_count = serializers.IntegerField(help_text="All that came into it, cancelled ones too.")
+    sent_count = serializers.IntegerField(allow_null=True, help_text="Once it is closed.")
+    notification = serializers.UUIDField(allow_null=True, help_text="The digest itself, once it is sent.")
 
 
 class OpenDigest(DigestWindowJson):
@@ -91,13 +91,13 @@ class FlushedDigests(serializers.Serializer[Any]):
 
 
 class DigestPreview(serializers.Serializer[Any]):
-    """``is_example``: nothing waits, so it shows what a digest looks like."""
+    """A mail as it would be; nothing is sent."""
 
     subject = serializers.CharField()
     html = serializers.CharField()
     text = serializers.CharField()
-    count = serializers.IntegerField()
-    is_example = serializers.BooleanField()
+    count = serializers.IntegerField(help_text="Notifications in it.")
+    is_example = serializers.BooleanField(help_text="Nothing waits, so it shows what a digest looks like.")
 
 
 class TestDigest(StrictSerializer):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +14,7 @@ from accounts.models import User
 from castcomm.common.errors import InvalidInput
 from castcomm.common.ids import parse_id
 from notifications.api import digest_serializers as forms
-from notifications.api.direct_sends import direct_answer
+from notifications.api.direct_sends import DirectSendView, direct_answer
 from notifications.api.inbox_views import person
 from notifications.api.preference_token import PREFERENCE_AUTHENTICATION
 from notifications.api.sending_views import IDEMPOTENCY
@@ -81,7 +81,7 @@ class FlushOneView(TenantAPIView):
 
     permission_classes = [IsMember]
 
-    @extend_schema(request=None, responses=forms.DigestWindowJson)
+    @extend_schema(operation_id="digest_flush_create", request=None, responses=forms.DigestWindowJson)
     def post(self, request: Request, window_id: uuid.UUID) -> Response:
         flushed = waiting.flush(organization=self.organization, user=person(self), window_id=window_id)
         return Response(flushed[0])
@@ -110,28 +110,23 @@ class PreviewDigestView(TenantAPIView):
         )
 
 
-class TestDigestView(TenantAPIView):
+class TestDigestView(DirectSendView):
     """Mail an example. Members get it at their own address, staff may name a member, a key any address."""
 
     permission_classes = [IsMember | HasScope("notifications:send")]
+    form = forms.TestDigest
 
     @extend_schema(request=forms.TestDigest, responses={202: SendAnswer}, parameters=[IDEMPOTENCY])
     def post(self, request: Request) -> Response:
-        return self.run_once(lambda: self._answer(request))
+        return super().post(request)
 
-    def _answer(self, request: Request) -> Response:
-        asked = forms.TestDigest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        to = asked.validated_data["to"]
-        user = self._member(to)
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
+        user = self._member(asked["to"])
         if user is None and self.tenant.key is None:
             raise InvalidInput(
                 "Your own address, or for staff that of a member.", attr="to", code="not_a_member"
             )
-        result = preview.send_test_digest(
-            organization=self.organization, to=to, user=user, frequency=asked.validated_data["frequency"]
-        )
-        return Response(direct_answer(result), status=status.HTTP_202_ACCEPTED)
+        return direct_answer(preview.send_test_digest(organization=self.organization, user=user, **asked))
 
     def _member(self, to: str) -> User | None:
         """Whom ``to`` names, as far as the caller may write to them."""

@@ -82,7 +82,7 @@ class DirectSendView(TenantAPIView, abc.ABC):
 
     permission_classes = [HasScope("notifications:send")]
     max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    form: type[DirectSend]
+    form: type[StrictSerializer]
 
     def post(self, request: Request) -> Response:
         return self.run_once(lambda: self._answer(request))

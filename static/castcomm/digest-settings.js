@@ -63,12 +63,8 @@ const digestStyles = css`
 `;
 
 class CastCommDigestSettings extends PreferencePart {
+  static properties = { settings: { state: true }, windows: { state: true } };
   static styles = [...PreferencePart.styles, digestStyles];
-
-  static properties = {
-    settings: { state: true },
-    windows: { state: true },
-  };
 
   constructor() {
     super();

@@ -9,13 +9,8 @@ const SAVED_MS = 4_000;
 
 /** A part implements `fetch()`, which asks `this.api` for what it shows. */
 export class PreferencePart extends LitElement {
+  static properties = { ...sessionProperties, error: { state: true }, saved: { state: true } };
   static styles = [tokens, controls, preferencesStyles];
-
-  static properties = {
-    ...sessionProperties,
-    error: { state: true },
-    saved: { state: true },
-  };
 
   #savedTimer = 0;
   #saving = Promise.resolve();

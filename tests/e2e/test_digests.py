@@ -12,6 +12,7 @@ from castcomm.common.clock import now
 from notifications.models import Category, DigestSetting, DigestWindow, EventType
 from notifications.services.sending import send_notification
 from tests.e2e.conftest import OpenPage
+from tests.e2e.test_accessibility import violations
 
 
 def catalog(organization: Organization) -> None:
@@ -68,6 +69,7 @@ def test_a_digest_is_chosen_collected_and_sent_now(
     saved(page)
     expect(page.locator(".row", has_text="Your projects.")).to_contain_text("Next: Thu")
     assert choices(ada) == {None: ("daily", "09:00", 0), "work": ("weekly", "17:45", 3)}
+    assert violations(page, "main") == []
 
     for title in ("First", "Second"):
         send_notification(

@@ -136,13 +136,12 @@ def test_sections_are_those_of_the_categories_and_a_notification_stands_there_on
 
 @pytest.mark.django_db
 def test_staff_may_write_the_mail_in_their_own_words(
-    member: User,
-    organization: Organization,
-    put_in: Callable[..., list[Delivery]],
-    make_due: Callable[..., None],
-    make_template: Callable[..., object],
     mail: SmtpServer,
     drain: Callable[..., int],
+    make_template: Callable[..., object],
+    make_due: Callable[..., None],
+    put_in: Callable[..., list[Delivery]],
+    member: User,
 ) -> None:
     make_template("digest", subject="{{ digest.count }} Neuigkeiten", mjml="<mj-section><mj-column><mj-text>"
                   "{{ digest.items }}</mj-text></mj-column></mj-section>")  # fmt: skip
