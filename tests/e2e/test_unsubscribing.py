@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from accounts.models import Organization, User
 from castcomm.common.ids import new_id
 from notifications.models import Category, EventType, Preference, Suppression
-from notifications.services.mail_links import links_for
 from notifications.services.effective_preferences import effective_preferences
+from notifications.services.mail_links import links_for
 from tests.e2e.conftest import PHONE, OpenPage
 from tests.e2e.test_accessibility import violations, widths
 

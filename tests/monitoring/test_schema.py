@@ -25,7 +25,12 @@ def schema(db: None) -> dict[str, Any]:
 
 def test_it_is_openapi_3_1_with_every_way_to_sign_in(schema: dict[str, Any]) -> None:
     assert schema["openapi"].startswith("3.1")
-    assert set(schema["components"]["securitySchemes"]) == {"AccessToken", "ApiKey", "Session"}
+    assert set(schema["components"]["securitySchemes"]) == {
+        "AccessToken",
+        "ApiKey",
+        "PreferenceLink",
+        "Session",
+    }
 
 
 def test_each_address_stands_there_once_without_a_slash(schema: dict[str, Any]) -> None:
