@@ -299,7 +299,7 @@ def test_publishing_twice_makes_one_version(make_workflow: MakeWorkflow) -> None
 
 def test_publishing_asks_for_what_is_missing(make_workflow: MakeWorkflow) -> None:
     with pytest.raises(InvalidInput) as caught:
-        make_workflow(STOP, {"type": "email", "template": "nowhere"})
+        make_workflow({"type": "delay", "duration": 0}, {"type": "email", "template": "nowhere"})
     assert (caught.value.attr, caught.value.message) == (
         "steps.1.template",
         "There is no published template 'nowhere'.",

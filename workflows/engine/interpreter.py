@@ -12,9 +12,10 @@ from typing import Any
 import structlog
 
 from castcomm.common.errors import CastCommError
-from workflows.definition import Place, place_after
+from workflows.definition import Place, first_in, place_after
 from workflows.models import ExecutionStatus, StepStatus
 from workflows.steps.base import Outcome, StepContext, StepResult, step_types
+from workflows.steps.checks import ask
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +46,13 @@ class Transition:
 
 def run_step(definition: Mapping[str, Any], place: Place, context: StepContext) -> Transition:
     """Run the step at ``place``; whatever it raises is the caller's to hand to ``after_error``."""
-    result = step_types.get(place.type).run(place.step, context)
-    return after_result(definition, place, result)
+    # A step that went to sleep has been begun: its condition was true then.
+    if "when" in place.step and context.earlier is None:
+        answer = ask(place.step["when"], context.values)
+        if not answer.value:
+            reason = f"The condition {place.step['when']!r} is false{answer.because}."
+            return _after_skip(definition, place, reason, answer.record)
+    return after_result(definition, place, step_types.get(place.type).run(place.step, context))
 
 
 def after_result(definition: Mapping[str, Any], place: Place, result: StepResult) -> Transition:
@@ -57,11 +63,29 @@ def after_result(definition: Mapping[str, Any], place: Place, result: StepResult
         return Transition(
             status=StepStatus.DONE, result=result.output, ends=ExecutionStatus.STOPPED, reason=result.reason
         )
-    follows = place_after(definition, place.path)
+    if result.outcome is Outcome.SKIP:
+        return _after_skip(definition, place, result.reason, result.output)
+    follows = None
+    if result.outcome is Outcome.ENTER:
+        follows = first_in(definition, f"{place.path}.{result.target}")
+    follows = follows or place_after(definition, place.path)
     return Transition(
         status=StepStatus.DONE,
         result=result.output,
         notification_id=result.notification_id,
+        follows=follows,
+        ends=None if follows else ExecutionStatus.COMPLETED,
+    )
+
+
+def _after_skip(
+    definition: Mapping[str, Any], place: Place, reason: str, output: Mapping[str, Any]
+) -> Transition:
+    # A step that was not done does not jump either.
+    follows = place_after(definition, place.path, skipped=True)
+    return Transition(
+        status=StepStatus.SKIPPED,
+        result={**output, "skipped": reason},
         follows=follows,
         ends=None if follows else ExecutionStatus.COMPLETED,
     )

@@ -20,7 +20,7 @@ from workflows.engine import claims, interpreter
 from workflows.engine.claims import Claim
 from workflows.engine.interpreter import MAX_DEATHS, Transition
 from workflows.engine.ports import Effects, PeopleReader
-from workflows.engine.values import ExecutionValues
+from workflows.engine.values import ExecutionValues, named_results
 from workflows.engine.versions import definition_of
 from workflows.models import Execution, ExecutionStatus, StepRun, StepStatus
 from workflows.steps.base import StepContext
@@ -96,7 +96,9 @@ class Engine:
                 )
                 if person is None:
                     return interpreter.after_departure()
-                values = ExecutionValues(data=execution.data, person=person, results=_results_of(execution))
+                values = ExecutionValues(
+                    data=execution.data, person=person, results=_results_of(execution, definition)
+                )
                 context = StepContext(
                     clock=self.clock,
                     person=person,
@@ -106,6 +108,7 @@ class Engine:
                     key=f"workflow:{step_run.id}",
                     time_scale=self.time_scale,
                     earlier=step_run.result,
+                    critical=bool(definition.get("critical")),
                 )
                 return interpreter.run_step(definition, place, context)
         except Exception as error:
@@ -160,10 +163,10 @@ def end_execution(execution: Execution, status: ExecutionStatus, *, reason: str,
     log.info("workflow.ended", execution_id=str(execution.id), status=status.value, reason=reason)
 
 
-def _results_of(execution: Execution) -> Callable[[], Mapping[str, Any]]:
+def _results_of(execution: Execution, definition: Mapping[str, Any]) -> Callable[[], Mapping[str, Any]]:
     def read() -> Mapping[str, Any]:
         rows = StepRun.objects.filter(execution=execution, status=StepStatus.DONE).order_by("position")
-        return dict(rows.values_list("path", "result"))
+        return named_results(definition, dict(rows.values_list("path", "result")))
 
     return read
 

@@ -1,8 +1,8 @@
 """Where the names of expressions get their values.
 
 ``data.x`` is the event's data, ``user.x`` the person (a field such as ``locale``, else an attribute),
-``steps.N.result.x`` what step N recorded. A bare ``x`` is looked up in the data, then with the person. Only
-plain JSON values are ever reached.
+``steps.N.result.x`` what the step with the path or the id N recorded. A bare ``x`` is looked up in the data, then
+with the person. Only plain JSON values are ever reached.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from workflows.definition import places_by_id
 from workflows.engine.ports import Person
 
 
@@ -43,11 +44,21 @@ class ExecutionValues:
         return _inside(source, path)
 
     def _of_step(self, path: Sequence[str]) -> Any:
-        if len(path) < 2 or path[1] != "result":
+        if "result" not in path:
             return None
         if self._results is None:
             self._results = self._read_results()
-        return _inside(self._results.get(path[0]), path[2:])
+        for end, part in enumerate(path):
+            # The path of a nested step has dots of its own: steps.3.otherwise.0.result.value
+            if part == "result" and ".".join(path[:end]) in self._results:
+                return _inside(self._results[".".join(path[:end])], path[end + 1 :])
+        return None
+
+
+def named_results(definition: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """``results`` by path, and by id as well for the steps that have one."""
+    ids = {step_id: place.path for step_id, place in places_by_id(definition).items()}
+    return {**results, **{step_id: results[path] for step_id, path in ids.items() if path in results}}
 
 
 def _inside(value: Any, path: Sequence[str]) -> Any:

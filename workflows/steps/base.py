@@ -10,7 +10,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from castcomm.common.clock import Clock
 from castcomm.common.registry import Registry
@@ -22,18 +22,24 @@ class Outcome(enum.Enum):
     """What follows a step."""
 
     GO_ON = "go_on"
+    SKIP = "skip"
+    ENTER = "enter"
     WAIT = "wait"
     STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """A step's answer. ``output`` is recorded, and later steps read it as ``steps.N.result``."""
+    """A step's answer. ``output`` is recorded, and later steps read it as ``steps.N.result``.
+
+    ``target`` is the list that is entered, relative to the step.
+    """
 
     outcome: Outcome
     output: Mapping[str, Any] = field(default_factory=dict)
     until: dt.datetime | None = None
     reason: str = ""
+    target: str = ""
     notification_id: uuid.UUID | None = None
 
     @classmethod
@@ -44,6 +50,19 @@ class StepResult:
         return cls(outcome=Outcome.GO_ON, output=output or {}, notification_id=notification_id)
 
     @classmethod
+    def skip(cls, reason: str, output: Mapping[str, Any] | None = None) -> StepResult:
+        """There was nothing to do, for ``reason``, a sentence; the step is recorded as skipped, the next follows."""
+        return cls(outcome=Outcome.SKIP, output=output or {}, reason=reason)
+
+    @classmethod
+    def enter(cls, list_path: str, output: Mapping[str, Any] | None = None) -> StepResult:
+        """Go on with the steps of a list inside this step, such as ``branches.0.steps``; then with what follows.
+
+        An empty list is gone through at once.
+        """
+        return cls(outcome=Outcome.ENTER, output=output or {}, target=list_path)
+
+    @classmethod
     def wait(cls, until: dt.datetime, output: Mapping[str, Any]) -> StepResult:
         """Run this step again at ``until``; it finds ``output`` as ``context.earlier`` then."""
         return cls(outcome=Outcome.WAIT, output=output, until=until)
@@ -52,6 +71,25 @@ class StepResult:
     def stop(cls, reason: str, output: Mapping[str, Any] | None = None) -> StepResult:
         """End the execution here; ``reason`` is a sentence."""
         return cls(outcome=Outcome.STOP, output=output or {}, reason=reason)
+
+
+class Expression(NamedTuple):
+    """An expression in a step: where (relative to the step), its text, and what it should give.
+
+    ``expected`` is boolean, number, string, date, list, object or any.
+    """
+
+    path: str
+    source: str
+    expected: str = "any"
+
+
+class TemplateUse(NamedTuple):
+    """A template that a step renders: where it is named, its key, and the data the step itself adds."""
+
+    path: str
+    key: str
+    data: Mapping[str, Any]
 
 
 class Catalog(Protocol):
@@ -71,7 +109,8 @@ class StepContext:
     """What a running step has at hand. ``earlier`` is what it recorded when it went to sleep, else None.
 
     ``key`` is the same for each try of this step run and for no other: the idempotency key of its effects.
-    ``time_scale`` divides delays. ``values`` looks names of expressions up.
+    ``time_scale`` divides delays. ``values`` looks names of expressions up. ``critical`` says that preferences and
+    quiet hours must not hold back what the workflow sends.
     """
 
     clock: Clock
@@ -82,6 +121,7 @@ class StepContext:
     key: str
     time_scale: float
     earlier: Mapping[str, Any] | None
+    critical: bool = False
 
 
 class Values(Protocol):
@@ -92,16 +132,32 @@ class Values(Protocol):
         ...
 
 
+_ID = {
+    "type": "string",
+    "maxLength": 64,
+    "pattern": r"^[A-Za-z][A-Za-z0-9_-]*\Z",
+    "description": "An id begins with a letter; letters, digits, _ and - follow.",
+}
+EVERY_STEP: Mapping[str, Any] = {
+    "name": {"type": "string", "minLength": 1, "maxLength": 200},
+    "id": _ID,
+    "when": {"type": "string", "minLength": 1, "maxLength": 1000},
+    "next": _ID,
+}
+
+
 class Step(ABC):
     """A step type. One instance serves all runs: keep no state on it.
 
-    ``schema`` is JSON Schema (2020-12) for the fields besides ``type`` and ``name``: the keywords
-    ``properties`` and ``required`` are used.
+    ``schema`` is JSON Schema (2020-12) for the fields besides those that every step has (``EVERY_STEP``): the
+    keywords ``properties`` and ``required`` are used. ``lists`` names the fields that hold steps, in the order in
+    which they are read: ``otherwise``, ``branches.*.steps``; their schema is ``steps.common.STEPS``.
     """
 
     type: ClassVar[str]
     label: ClassVar[str]
     schema: ClassVar[Mapping[str, Any]]
+    lists: ClassVar[Sequence[str]] = ()
 
     def validate(self, step: Mapping[str, Any]) -> Iterator[Problem]:
         """What the schema cannot say; ``step`` fits the schema. Paths are relative to the step."""
@@ -110,6 +166,24 @@ class Step(ABC):
     def check_references(self, step: Mapping[str, Any], catalog: Catalog) -> Iterator[Problem]:
         """What is missing in the organization for this step to run; asked when a workflow is published."""
         yield from ()
+
+    def expressions(self, step: Mapping[str, Any]) -> Iterator[Expression]:
+        """The expressions in the step's own fields; their syntax and types are checked for it."""
+        yield from ()
+
+    def templates(self, step: Mapping[str, Any]) -> Iterator[TemplateUse]:
+        """The templates that the step renders."""
+        yield from ()
+
+    def passes(self, step: Mapping[str, Any]) -> bool:
+        """Whether a run can go on behind this step without going through one of its lists."""
+        return True
+
+    def all_expressions(self, step: Mapping[str, Any]) -> Iterator[Expression]:
+        """``expressions``, and the ones that every step may have."""
+        if "when" in step:
+            yield Expression("when", step["when"], "boolean")
+        yield from self.expressions(step)
 
     @abstractmethod
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
@@ -126,8 +200,8 @@ class Step(ABC):
             "required": ["type", *self.schema.get("required", ())],
             "properties": {
                 "type": {"const": self.type},
-                "name": {"type": "string", "minLength": 1, "maxLength": 200},
                 **self.schema.get("properties", {}),
+                **EVERY_STEP,
             },
             "additionalProperties": False,
         }

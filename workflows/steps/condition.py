@@ -1,51 +1,35 @@
-"""Go on only if something is true."""
+"""Go on only if something is true, or do something else first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from castcomm.common.errors import Unprocessable
-from workflows.errors import Problem
-from workflows.expressions import ExpressionError, evaluate, parse
-from workflows.steps.base import Step, StepContext, StepResult, register
+from workflows.steps.base import Expression, Step, StepContext, StepResult, register
+from workflows.steps.checks import ask
+from workflows.steps.common import EXPRESSION, STEPS
 
 
 @register
 class ConditionStep(Step):
-    """``check`` is an expression over the data as it is when the step runs; when false, the run ends here."""
+    """``check`` is an expression over the data as it is when the step runs.
+
+    When it is false, the run ends here; with ``otherwise`` it runs those steps and then goes on.
+    """
 
     type = "condition"
     label = "Condition"
-    schema = {
-        "properties": {"check": {"type": "string", "minLength": 1, "maxLength": 1000}},
-        "required": ["check"],
-    }
+    schema = {"properties": {"check": EXPRESSION, "otherwise": STEPS}, "required": ["check"]}
+    lists = ("otherwise",)
 
-    def validate(self, step: Mapping[str, Any]) -> Iterator[Problem]:
-        try:
-            parse(step["check"])
-        except ExpressionError as error:
-            yield Problem("check", str(error))
+    def expressions(self, step: Mapping[str, Any]) -> Iterator[Expression]:
+        yield Expression("check", step["check"], "boolean")
 
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
         check = step["check"]
-        try:
-            evaluation = evaluate(check, context.values)
-        except ExpressionError as error:
-            raise Unprocessable(f"The condition {check!r} cannot be evaluated: {error}") from error
-        if not isinstance(evaluation.value, bool | None):
-            raise Unprocessable(f"The condition {check!r} must be true or false.")
-        value = bool(evaluation.value)
-        output: dict[str, Any] = {"check": check, "value": value, "read": dict(evaluation.read)}
-        if evaluation.missing:
-            output["missing"] = list(evaluation.missing)
-        if value:
-            return StepResult.go_on(output)
-        return StepResult.stop(f"The condition {check!r} is false{_because(evaluation.missing)}.", output)
-
-
-def _because(missing: tuple[str, ...]) -> str:
-    if not missing:
-        return ""
-    return f" ({', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not known)"
+        answer = ask(check, context.values)
+        if answer.value:
+            return StepResult.go_on(answer.record)
+        if "otherwise" in step:
+            return StepResult.enter("otherwise", answer.record)
+        return StepResult.stop(f"The condition {check!r} is false{answer.because}.", answer.record)

@@ -16,5 +16,8 @@ class StopStep(Step):
     label = "Stop"
     schema = {"properties": {"reason": {"type": "string", "minLength": 1, "maxLength": 500}}}
 
+    def passes(self, step: Mapping[str, Any]) -> bool:
+        return False
+
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
         return StepResult.stop(step.get("reason", "The workflow stops here."))
