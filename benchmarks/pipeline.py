@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psycopg
 from pipeline_peers.mail import FIRST
-from servers import child, end, free_port, machine, servers, table, with_database
+from servers import child, end, free_port, machine, producer, servers, table, with_database
 
 HERE = Path(__file__).resolve().parent
 PYTHON = sys.executable
@@ -156,24 +156,19 @@ def measure(who: str, count: int, delay: int, environment: dict[str, str], log: 
     try:
         environment = {**environment, "SMTP_PORT": str(sink.port), "SMTP_HOST": "127.0.0.1"}
         with workers(environment, log) as worker:
+            command = [PYTHON, "-m", module, verb]
             subprocess.run(
-                [PYTHON, "-m", module, verb, str(WARM_UP)],
+                [*command, str(WARM_UP)],
                 env=environment,
                 check=True,
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
             sink.wait_for(WARM_UP + FIRST, [worker])
             analyze(environment)
             sink.ask("reset")
-            told = subprocess.run(
-                [PYTHON, "-m", module, verb, str(count)],
-                env=environment,
-                check=True,
-                capture_output=True,
-                text=True,
-            )
-            started, enqueue = map(float, told.stdout.split()[-2:])
-            mails, distinct, last = sink.wait_for(count + FIRST, [worker])
+            with producer([*command, str(count)], environment) as (started, enqueue):
+                mails, distinct, last = sink.wait_for(count + FIRST, [worker])
             return Run(
                 who, count, delay, enqueue, last - started, mails - distinct, largest_child(worker.pid)
             )
@@ -246,7 +241,12 @@ def send_rate_for(ours: dict[str, str], theirs: dict[str, str]) -> list[list[str
         seconds = []
         for _ in range(3):
             told = subprocess.run(
-                [PYTHON, "-m", module, verb, "1000"], env=quiet, check=True, capture_output=True, text=True
+                [PYTHON, "-m", module, verb, "1000"],
+                env=quiet,
+                check=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
             )
             seconds.append(float(told.stdout.split()[-1]))
         rates[who] = 1000 / sorted(seconds)[1]

@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline import castcomm_workers, largest_child, prepare
 from pipeline_peers.mail import FIRST
-from servers import child, free_port, machine, servers, table
+from servers import child, free_port, machine, producer, servers, table
 
 from notifications.stand_ins.remote import RemoteStandIn, StandInAway
 
@@ -78,16 +78,15 @@ def measure(
 ) -> Run:
     far.forget()
     command = [PYTHON, "-m", module, verb, str(count)]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    started = float(told.stdout.split()[-2])
-    memory = []
-    ends = time.monotonic() + PATIENCE
-    while (done := far.state()[provider]["accepted"]) < count + FIRST:
-        if time.monotonic() > ends:
-            raise RuntimeError(f"only {done} of {count} arrived in {PATIENCE:.0f} s")
-        memory.append(largest_child(worker.pid))
-        time.sleep(0.02 if count < 10_000 else 0.25)
-    seconds = time.monotonic() - started
+    with producer(command, environment) as (started, _):
+        memory = []
+        ends = time.monotonic() + PATIENCE
+        while (done := far.state()[provider]["accepted"]) < count + FIRST:
+            if time.monotonic() > ends:
+                raise RuntimeError(f"only {done} of {count} arrived in {PATIENCE:.0f} s")
+            memory.append(largest_child(worker.pid))
+            time.sleep(0.02 if count < 10_000 else 0.25)
+        seconds = time.monotonic() - started
     memory.append(largest_child(worker.pid))
     return Run(what, count, seconds, far.state()[provider]["duplicates"], memory)
 

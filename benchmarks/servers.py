@@ -72,6 +72,22 @@ def migrated(environment: dict[str, str], name: str) -> dict[str, str]:
     return made
 
 
+@contextlib.contextmanager
+def producer(command: list[str], environment: dict[str, str]) -> Iterator[tuple[float, float]]:
+    """When the producer began and the seconds its calls took; it stays until the block ends."""
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        started, enqueue = process.stdout.readline().split()[-2:]
+        yield float(started), float(enqueue)
+    finally:
+        process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"the producer ended with {process.returncode}")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

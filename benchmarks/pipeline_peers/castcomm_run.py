@@ -29,7 +29,7 @@ from notifications.models import (  # noqa: E402
 )
 from notifications.services.sending import send_notification  # noqa: E402
 from notifications.services.templates import draft_of, publish_template  # noqa: E402
-from pipeline_peers.mail import HTML, SUBJECT, TEXT, settle_in  # noqa: E402
+from pipeline_peers.mail import HTML, SUBJECT, TEXT, settle_in, stay  # noqa: E402
 
 NAMES = ("name", "number")
 
@@ -106,7 +106,7 @@ def single(count: int) -> None:
     started = time.monotonic()
     for number, user_id in enumerate(people):
         send(org, user_id, number)
-    print(started, time.monotonic() - started)
+    stay(since=started)
 
 
 def bulk(count: int) -> None:
@@ -116,7 +116,7 @@ def bulk(count: int) -> None:
     send_notification(
         organization=org, event_type="bench", recipients=people, data={"name": "all", "number": 1}
     )
-    print(started, time.monotonic() - started)
+    stay(since=started)
 
 
 def accounts(given: list[dict[str, Any]]) -> None:

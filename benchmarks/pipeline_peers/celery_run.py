@@ -4,7 +4,7 @@ import sys
 import time
 
 from pipeline_peers.celery_mail import send
-from pipeline_peers.mail import settle_in
+from pipeline_peers.mail import settle_in, stay
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     started = time.monotonic()
     for number in range(int(sys.argv[2])):
         send.delay(f"person{number}@example.com", f"Person {number}", number)
-    print(started, time.monotonic() - started)
+    stay(since=started)
 
 
 if __name__ == "__main__":

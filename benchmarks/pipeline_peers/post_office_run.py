@@ -16,7 +16,7 @@ django.setup()
 from post_office import mail  # noqa: E402
 from post_office.models import EmailTemplate  # noqa: E402
 
-from pipeline_peers.mail import HTML, SUBJECT, TEXT, settle_in  # noqa: E402
+from pipeline_peers.mail import HTML, SUBJECT, TEXT, settle_in, stay  # noqa: E402
 
 
 def enqueue(template: EmailTemplate, number: int) -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     started = time.monotonic()
     for number in range(count):
         enqueue(template, number)
-    print(started, time.monotonic() - started)
+    stay(since=started)
 
 
 if __name__ == "__main__":
