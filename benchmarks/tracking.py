@@ -24,6 +24,7 @@ import django
 
 django.setup()
 
+from castcomm.common.clock import now as current_time  # noqa: E402
 from castcomm.common.ids import new_id  # noqa: E402
 from notifications.rendering.mjml import compile_mjml  # noqa: E402
 from notifications.services import tracking  # noqa: E402
@@ -64,7 +65,7 @@ def main() -> None:
     organization_id, html = new_id(), mail()
     for _, _, url in tracking.find_anchors(html).hrefs:
         digest = hashlib.sha256(url.encode()).digest()
-        tracking.remembered.put(organization_id.bytes + digest, new_id())
+        tracking.remember(organization_id, {digest: new_id()}, day=current_time())
     ids = {"organization_id": organization_id, "delivery_id": new_id()}
     rewritten = tracking.add_tracking(html, **ids, opens=True, clicks=True)
     assert rewritten.count("/t/c/") == LINKS

@@ -144,8 +144,7 @@ remembered = _Remembered()
 def _links(organization_id: uuid.UUID, anchors: Anchors) -> list[tuple[int, int, uuid.UUID]]:
     """Start, end and id of each address that is to be exchanged; unknown ones are stored, all in one statement."""
     public_url, now = settings.PUBLIC_URL, current_time()
-    # Another day is another key: what was remembered yesterday is asked for again, and renewed.
-    prefix = organization_id.bytes + now.toordinal().to_bytes(4)
+    prefix = _prefix(organization_id, now)
     targets = [
         (start, end, target)
         for start, end, value in anchors.hrefs
@@ -157,11 +156,18 @@ def _links(organization_id: uuid.UUID, anchors: Anchors) -> list[tuple[int, int,
         stored = _store(organization_id, missing, now)
         ids.update(stored)
         # Not before they are there for everyone: a transaction may still take them back.
-        transaction.on_commit(lambda: _remember(prefix, stored))
+        transaction.on_commit(lambda: remember(organization_id, stored, day=now))
     return [(start, end, id_) for start, end, (_, digest) in targets if (id_ := ids[digest]) is not None]
 
 
-def _remember(prefix: bytes, stored: dict[bytes, uuid.UUID]) -> None:
+def _prefix(organization_id: uuid.UUID, day: dt.datetime) -> bytes:
+    # Another day is another key: what was remembered yesterday is asked for again, and renewed.
+    return organization_id.bytes + day.toordinal().to_bytes(4)
+
+
+def remember(organization_id: uuid.UUID, stored: dict[bytes, uuid.UUID], *, day: dt.datetime) -> None:
+    """Keep in this process, for the rest of the day, the ids of links by the digests of their addresses."""
+    prefix = _prefix(organization_id, day)
     for digest, link_id in stored.items():
         remembered.put(prefix + digest, link_id)
 
