@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from castcomm.common.errors import InvalidInput
+from castcomm.common.problems import Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """``path`` is dotted and points into the definition (``steps.3.check``); ``message`` is a sentence."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+__all__ = ["DefinitionInvalid", "Problem"]
 
 
 class DefinitionInvalid(InvalidInput):

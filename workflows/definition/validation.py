@@ -9,10 +9,10 @@ from typing import Any
 
 from celery.schedules import ParseException, crontab
 
+from castcomm.common.problems import check
 from workflows.definition.flow import flow_problems
 from workflows.definition.places import child_lists
 from workflows.definition.schema import MAX_STEPS, TRIGGERS, frame_schema
-from workflows.definition.sentences import check
 from workflows.errors import DefinitionInvalid, Problem
 from workflows.expressions import ExpressionError, parse
 from workflows.steps.base import step_types

@@ -1,14 +1,25 @@
-"""What a JSON Schema finds wrong, as problems with a path and a sentence."""
+"""What is wrong with something that people wrote: where, and a sentence; and what a JSON Schema finds of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
-from workflows.errors import Problem
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """``path`` is dotted and points into what was written (``steps.3.check``); ``message`` is a sentence."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
 
 _TYPE_NAMES = {
     "object": "an object",
