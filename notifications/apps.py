@@ -22,6 +22,7 @@ class NotificationsConfig(AppConfig):
     verbose_name = "Notifications"
 
     def ready(self) -> None:
+        from castcomm.common.as_code.kinds import look_for_kinds_in
         from castcomm.common.schedules import register_schedules
         from notifications import realtime
         from notifications.providers import registered as providers
@@ -38,3 +39,4 @@ class NotificationsConfig(AppConfig):
         catalog.watch_changes()
         realtime.register()
         register_schedules(SCHEDULES)
+        look_for_kinds_in("notifications.as_code")

@@ -1,0 +1,1 @@
+"""Workflows as files: one kind per module."""
