@@ -69,8 +69,10 @@ class Site:
     """Uvicorn on a fixed port; ``stop`` and ``start`` cut and restore what is connected to it."""
 
     def __init__(self, mailbox: Mailbox) -> None:
-        self.port = free_port()
+        self.port, self.customer_port = free_port(), free_port()
         self.url = f"http://localhost:{self.port}"
+        # A page of somebody else's, which CORS_ORIGINS names.
+        self.customer_url = f"http://127.0.0.1:{self.customer_port}"
         self._mailbox = mailbox
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -115,6 +117,7 @@ class Site:
             "PORT": str(self.port),
             "PUBLIC_URL": self.url,
             "FRONTEND_URL": self.url,
+            "CORS_ORIGINS": self.customer_url,
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self._mailbox.port),
         }
