@@ -134,7 +134,7 @@ def amazon() -> Iterator[senders.Amazon]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
 
     def fetch(url: str) -> bytes:
