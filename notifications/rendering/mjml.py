@@ -15,6 +15,7 @@ from html.parser import HTMLParser
 import css_inline
 import mjml
 
+from notifications.rendering.mail_head import MAIL_HEAD
 from notifications.rendering.sandbox import RenderingError
 from notifications.rendering.spans import jinja_spans, replace_jinja, tag_spans
 
@@ -42,9 +43,8 @@ def compile_mjml(body: str, *, layout: str = "{{ content }}", title: str = "") -
     merged = _CONTENT.sub(lambda _: body, layout)
     _refuse_dangerous(merged)
     stand_ins = _StandIns()
-    source = (
-        f"<mjml><mj-head><mj-title>{_escape(title)}</mj-title></mj-head><mj-body>{merged}</mj-body></mjml>"
-    )
+    head = f"<mj-title>{_escape(title)}</mj-title>{MAIL_HEAD}"
+    source = f"<mjml><mj-head>{head}</mj-head><mj-body>{merged}</mj-body></mjml>"
     protected = _protect(source, stand_ins)
     _refuse_deep(protected)
     try:
