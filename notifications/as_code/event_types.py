@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.utils.dateparse import parse_duration
@@ -95,6 +95,10 @@ class EventTypes(Kind):
 
     def delete(self, organization: Organization, key: str) -> None:
         delete_event_type(event_type=named(EventType, organization, key, ""))
+
+    def needs(self, document: Document) -> Iterator[tuple[str, str]]:
+        yield "categories", document.fields["category"]
+        yield "templates", document.fields.get("template", "")
 
     def is_built_in(self, key: str) -> bool:
         return key == DIRECT

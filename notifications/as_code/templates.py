@@ -117,6 +117,9 @@ class Templates(Kind):
             },
         )
 
+    def needs(self, document: Document) -> Iterator[tuple[str, str]]:
+        yield self.name, document.fields.get("layout", "")
+
     def delete(self, organization: Organization, key: str) -> None:
         delete_template(template=named(Template, organization, key, ""))
 

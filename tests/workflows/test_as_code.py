@@ -128,8 +128,8 @@ def test_a_plan_shows_what_changes_and_what_would_be_published(full: Organizatio
     assert "1 to create, 3 to change, 2 to delete, 2 to publish" in printed
     run("castcomm_apply", exported, *slug, "--prune", "--publish")
     assert not DigestSetting.objects.for_organization(full).exists()
-    welcome = TemplateContent.objects.get(version__template__key="welcome", version__status="published")
-    assert "is open." in welcome.compiled_html
+    published = {"version__template__key": "welcome", "version__status": "published"}
+    assert "is open." in TemplateContent.objects.get(**published, locale="en").compiled_html
     assert run("castcomm_plan", exported, *slug, "--prune", "--publish")[0] == 0
 
 

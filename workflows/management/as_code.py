@@ -27,17 +27,6 @@ class FolderCommand(BaseCommand):
         parser.add_argument("folder", type=Path)
         parser.add_argument("--organization", default="", help="slug; needed when there are several")
 
-    def organization(self, slug: str) -> Organization:
-        """The organization that is named, or the only one; raises CommandError."""
-        found = Organization.objects.filter(is_active=True, **({"slug": slug} if slug else {}))[:2]
-        if len(found) == 1:
-            return found[0]
-        raise CommandError(
-            f"There is no active organization {slug!r}."
-            if slug
-            else "Name an organization with --organization."
-        )
-
     def folder(self, root: Path) -> Folder:
         """What the folder says; raises FolderInvalid."""
         return parse(read_folder(root), all_kinds())
@@ -53,6 +42,16 @@ class FolderCommand(BaseCommand):
         for line in lines_of(plan):
             mark = line.lstrip()[:1] if line.startswith("      ") else line[:1]
             self.stdout.write(colours[mark](line) if mark in colours and mark != "" else line)
+
+
+def named_organization(slug: str) -> Organization:
+    """The organization that is named, or the only one; raises CommandError."""
+    found = Organization.objects.filter(is_active=True, **({"slug": slug} if slug else {}))[:2]
+    if len(found) == 1:
+        return found[0]
+    raise CommandError(
+        f"There is no active organization {slug!r}." if slug else "Name an organization with --organization."
+    )
 
 
 @contextmanager

@@ -81,6 +81,10 @@ class Kind(ABC):
         """The keys in the order in which they can be made; they are deleted in the other."""
         return sorted(documents)
 
+    def needs(self, document: Document) -> Iterator[tuple[str, str]]:
+        """The entries (kind, key) that the document refers to."""
+        yield from ()
+
     def is_built_in(self, key: str) -> bool:
         """Whether the entry stays although no file has it."""
         return False

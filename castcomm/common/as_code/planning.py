@@ -166,7 +166,7 @@ def _compare(organization: Organization, folder: Folder, wish: Wish) -> Plan:
     for kind in folder.kinds:
         before, after = now[kind.name], wanted[kind.name]
         for key in kind.in_order(after):
-            if not _same(before.get(key), after[key]):
+            if not same_documents(before.get(key), after[key]):
                 changes.append(Change(kind.name, key, before.get(key), after[key]))
         gone = [key for key in kind.in_order(before) if key not in after and not kind.is_built_in(key)]
         if wish.prune:
@@ -185,7 +185,8 @@ def _compare(organization: Organization, folder: Folder, wish: Wish) -> Plan:
     )
 
 
-def _same(one: Document | None, other: Document) -> bool:
+def same_documents(one: Document | None, other: Document) -> bool:
+    """Whether both are the same in a file."""
     # Not ==, for which 1, 1.0 and true are one, and the order of keys is nothing.
     return one is not None and json.dumps([one.fields, one.bodies]) == json.dumps(
         [other.fields, other.bodies]

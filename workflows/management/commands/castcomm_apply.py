@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from castcomm.common.as_code.planning import Wish, apply_folder
-from workflows.management.as_code import FolderCommand, refusals_shown
+from workflows.management.as_code import FolderCommand, named_organization, refusals_shown
 
 MAX_PLAN = 10_000  # bytes
 
@@ -37,7 +37,7 @@ class Command(FolderCommand):
             wish = Wish(prune=expected["prune"] is True, publish=expected["publish"] is True)
         with refusals_shown():
             plan = apply_folder(
-                organization=self.organization(options["organization"]),
+                organization=named_organization(options["organization"]),
                 folder=self.folder(options["folder"]),
                 wish=wish,
                 expected=expected,

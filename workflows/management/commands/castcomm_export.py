@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from castcomm.common.as_code.folders import MANIFEST, write_folder
 from castcomm.common.as_code.kinds import all_kinds
 from castcomm.common.as_code.planning import export
-from workflows.management.as_code import FolderCommand, refusals_shown
+from workflows.management.as_code import FolderCommand, named_organization, refusals_shown
 
 
 class Command(FolderCommand):
@@ -29,7 +29,7 @@ class Command(FolderCommand):
             if name not in known:
                 raise CommandError(f"There is no kind {name!r}; there are {', '.join(known)}.")
         with refusals_shown():
-            files = export(organization=self.organization(options["organization"]), only=only)
+            files = export(organization=named_organization(options["organization"]), only=only)
             owned = frozenset({*known, *(f"{name}.yaml" for name in known), MANIFEST})
             write_folder(options["folder"], files, owned=owned)
         self.stdout.write(f"{len(files)} files in {options['folder']}")

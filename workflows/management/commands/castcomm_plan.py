@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from castcomm.common.as_code.planning import Wish, plan_folder
-from workflows.management.as_code import FolderCommand, refusals_shown
+from workflows.management.as_code import FolderCommand, named_organization, refusals_shown
 
 HAS_CHANGES = 2
 
@@ -33,7 +33,7 @@ class Command(FolderCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with refusals_shown():
             plan = plan_folder(
-                organization=self.organization(options["organization"]),
+                organization=named_organization(options["organization"]),
                 folder=self.folder(options["folder"]),
                 wish=Wish(prune=options["prune"], publish=options["publish"]),
             )
