@@ -43,7 +43,8 @@ def compile_mjml(body: str, *, layout: str = "{{ content }}", title: str = "") -
     merged = _CONTENT.sub(lambda _: body, layout)
     _refuse_dangerous(merged)
     stand_ins = _StandIns()
-    head = f"<mj-title>{_escape(title)}</mj-title>{MAIL_HEAD}"
+    # Nothing but text may stand in the title: a statement becomes a word there as well, and no comment.
+    head = f"<mj-title>{_escape(replace_jinja(title, stand_ins.keep))}</mj-title>{MAIL_HEAD}"
     source = f"<mjml><mj-head>{head}</mj-head><mj-body>{merged}</mj-body></mjml>"
     protected = _protect(source, stand_ins)
     _refuse_deep(protected)

@@ -155,3 +155,10 @@ def test_no_text_is_taken_for_one_of_ours(word: str) -> None:
 def test_an_event_attribute_behind_half_a_comment_is_seen() -> None:
     with pytest.raises(RenderingError, match="event attributes"):
         compile_mjml(section('<mj-text><a title="<!--" onclick="x" id="-->">x</a></mj-text>'))
+
+
+def test_a_subject_may_have_statements_and_comparisons() -> None:
+    subject = "{% if n < 2 %}One & only{% else %}{{ n }} of them{% endif %}"
+    compiled = compile_mjml(section("<mj-text>Hello</mj-text>"), title=subject)
+    assert "<title>3 of them</title>" in render(compiled, {"n": 3}, html=True)
+    assert "<title>One &amp; only</title>" in render(compiled, {"n": 1}, html=True)
