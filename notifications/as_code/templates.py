@@ -12,7 +12,7 @@ from accounts.models import Organization
 from castcomm.common.as_code.kinds import Document, Kind, register, stored
 from castcomm.common.problems import Problem
 from notifications.as_code.rows import KEY_PATTERN, NAME, TEXT, named, object_of
-from notifications.models import Template, TemplateContent, TemplateKind, TemplateVersion, VersionStatus
+from notifications.models import Template, TemplateKind, TemplateVersion, VersionStatus
 from notifications.services.templates import (
     EDITABLE,
     VARIABLE_TYPES,
@@ -23,6 +23,11 @@ from notifications.services.templates import (
 
 BODIES = {"mjml": "mjml", "text": "txt"}  # field of a content to the ending of its file
 _IN_FILE = [name for name in EDITABLE if name not in BODIES]
+_BUTTON = {"key": "", "label": "", "url": "", "style": "secondary"}  # in this order, with their defaults
+_CONTENT = {
+    **{name: {"type": "string"} for name in _IN_FILE},
+    "in_app_actions": {"type": "array", "items": object_of({name: {"type": "string"} for name in _BUTTON})},
+}
 _VARIABLE = {
     "type": "object",
     "properties": {
@@ -32,13 +37,6 @@ _VARIABLE = {
         "example": {},
     },
 }
-
-
-def _content_schema(name: str) -> dict[str, Any]:
-    field = TemplateContent._meta.get_field(name)
-    if field.get_internal_type() == "JSONField":
-        return {"type": "array", "items": {"type": "object"}}
-    return {"type": "string"}
 
 
 @register
@@ -64,7 +62,7 @@ class Templates(Kind):
                 "type": "object",
                 "additionalProperties": {
                     "type": ["object", "null"],
-                    "properties": {name: _content_schema(name) for name in _IN_FILE},
+                    "properties": _CONTENT,
                     "additionalProperties": False,
                 },
                 "default": {},
@@ -83,10 +81,7 @@ class Templates(Kind):
     def normal(self, document: Document) -> Document:
         given = document.fields.get("contents", {})
         locales = {*given, *(name.rsplit(".", 1)[0] for name in document.bodies)}
-        contents = {
-            locale: {name: given[locale][name] for name in _IN_FILE if (given.get(locale) or {}).get(name)}
-            for locale in sorted(locales)
-        }
+        contents = {locale: _normal_content(given.get(locale) or {}) for locale in sorted(locales)}
         variables = stored(document.fields.get("variables", {}))
         fields = {**document.fields, "variables": variables, "contents": contents}
         return super().normal(Document(fields, document.bodies))
@@ -112,7 +107,7 @@ class Templates(Kind):
             layout=named(Template, organization, layout, "layout") if layout else None,
             variables=fields["variables"],
             contents={
-                locale: {**content, **_bodies_of(document, locale)}
+                locale: {"in_app_actions": [], **content, **_bodies_of(document, locale)}
                 for locale, content in fields["contents"].items()
             },
         )
@@ -143,6 +138,16 @@ class Templates(Kind):
         return ""
 
 
+def _normal_content(given: Mapping[str, Any]) -> dict[str, Any]:
+    content = {name: given[name] for name in _CONTENT if given.get(name)}
+    if "in_app_actions" in content:
+        content["in_app_actions"] = [
+            {name: one[name] for name, default in _BUTTON.items() if one.get(name, default) != default}
+            for one in content["in_app_actions"]
+        ]
+    return content
+
+
 def _document(row: Any) -> Document:
     by_status = {version.status: version for version in row.in_use}
     version = by_status.get(VersionStatus.DRAFT) or by_status.get(VersionStatus.PUBLISHED)
@@ -154,7 +159,7 @@ def _document(row: Any) -> Document:
             "kind": row.kind,
             "layout": row.layout.key if row.layout else "",
             "variables": row.variables,
-            "contents": {one.locale: {name: getattr(one, name) for name in _IN_FILE} for one in contents},
+            "contents": {one.locale: {name: getattr(one, name) for name in _CONTENT} for one in contents},
         },
         {
             f"{one.locale}.{ending}": getattr(one, field)
@@ -177,4 +182,7 @@ def _is_in_use(draft: TemplateVersion) -> bool:
 
 
 def _says(version: TemplateVersion) -> dict[str, list[Any]]:
-    return {row.locale: [getattr(row, name) for name in EDITABLE] for row in version.contents.all()}
+    return {
+        row.locale: [getattr(row, name) for name in (*EDITABLE, "in_app_actions")]
+        for row in version.contents.all()
+    }

@@ -27,6 +27,7 @@ from notifications.rendering.mjml import compile_mjml, text_from_html
 from notifications.rendering.mjml_check import check_mjml
 from notifications.rendering.sandbox import MAX_SOURCE, RenderingError, compile_template, variables_of
 from notifications.services.catalog import content_facts
+from notifications.services.inbox_actions import check_actions
 from notifications.services.mail_links import example_links
 
 EDITABLE = (
@@ -50,7 +51,7 @@ def save_template(
     organization: Organization,
     key: str,
     name: str,
-    contents: Mapping[str, Mapping[str, str]],
+    contents: Mapping[str, Mapping[str, Any]],
     description: str = "",
     kind: str = "message",
     layout: Template | None = None,
@@ -58,7 +59,8 @@ def save_template(
 ) -> Template:
     """Create or change a template and its draft; ``contents`` maps locales to fields (``EDITABLE``).
 
-    Raises InvalidInput that names the locale and field. What is published stays as it is.
+    ``in_app_actions`` may be among them; left out, those of the draft stay. Raises InvalidInput that names the locale
+    and field. What is published stays as it is.
     """
     _check_declarations(variables or {})
     with transaction.atomic():
@@ -74,14 +76,17 @@ def save_template(
             },
         )
         draft = draft_of(template)
+        actions = dict(draft.contents.values_list("locale", "in_app_actions"))
         draft.contents.all().delete()
         for locale, fields in contents.items():
-            unknown = set(fields) - set(EDITABLE)
+            unknown = set(fields) - {*EDITABLE, "in_app_actions"}
             if unknown:
                 raise InvalidInput(
                     f"There is no field {min(unknown)!r}.", attr=f"contents.{locale}.{min(unknown)}"
                 )
-            row = TemplateContent(version=draft, locale=locale, **fields)
+            given = fields.get("in_app_actions", actions.get(locale))
+            checked = check_actions(given, attr=f"contents.{locale}.in_app_actions")
+            row = TemplateContent(version=draft, locale=locale, **{**fields, "in_app_actions": checked})
             _check_lengths(row, attr=f"contents.{locale}")
             check_content(row, layout=layout, attr=f"contents.{locale}")
             row.save()
@@ -121,7 +126,10 @@ def draft_of(template: Template) -> TemplateVersion:
     published = template.versions.filter(status=VersionStatus.PUBLISHED).first()
     for content in published.contents.all() if published else []:
         TemplateContent.objects.create(
-            version=draft, locale=content.locale, **{field: getattr(content, field) for field in EDITABLE}
+            version=draft,
+            locale=content.locale,
+            in_app_actions=content.in_app_actions,
+            **{field: getattr(content, field) for field in EDITABLE},
         )
     return draft
 

@@ -250,7 +250,13 @@ def catalogs(draw: st.DrawFn) -> dict[str, str]:
     }  # fmt: skip
     for key in templates:
         variables = draw(st.dictionaries(KEYS, st.fixed_dictionaries({"example": EXAMPLES}), max_size=2))
-        contents = {"en": {"subject": draw(PLAIN), "sms": draw(PLAIN)}, "de-AT": None}
+        button = {
+            "key": "yes",
+            "label": draw(SHOWN),
+            "style": draw(st.sampled_from(["primary", "secondary"])),
+        }
+        english = {"subject": draw(PLAIN), "in_app_title": draw(PLAIN), "in_app_actions": [button]}
+        contents = {"en": english, "de-AT": None}
         files[f"templates/{key}/template.yaml"] = write_yaml(
             {"name": draw(SHOWN), "variables": variables, "contents": contents}
         )
@@ -294,5 +300,5 @@ def test_no_field_that_staff_edit_is_left_out(make_organization: Callable[..., O
         named = {field.name for field in model._meta.concrete_fields}
         assert named - elsewhere - by_other_means - set(schemas[kinds[model]]) == set(), model
     said = schemas["templates"]["contents"]["additionalProperties"]["properties"]
-    assert set(EDITABLE) - {"mjml", "text"} == set(said)
+    assert {*EDITABLE, "in_app_actions"} - {"mjml", "text"} == set(said)
     assert Preference._meta.get_field("enabled")
