@@ -19,7 +19,11 @@ from workflows.services.publishing import publish_workflow
 # In the order in which they are shown. Those that start by themselves for people who are there already, or beside
 # mails that a product may send by other means, are switched on by staff.
 SWITCHED_ON = ("welcome_sequence",)
-SWITCHED_OFF = {"password_reset": Reentry.ALWAYS}
+SWITCHED_OFF = {
+    "profile_completion": Reentry.ONCE,
+    "password_reset": Reentry.ALWAYS,
+    "re_engagement": Reentry.ONE_AT_A_TIME,
+}
 KEYS = (*SWITCHED_ON, *SWITCHED_OFF)
 
 
