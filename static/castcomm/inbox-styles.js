@@ -46,17 +46,6 @@ export const inboxStyles = css`
       padding: 0 0.55rem;
       font-size: 0.875rem;
     }
-    .snooze {
-      display: grid;
-      grid-template-columns: repeat(2, minmax(0, 1fr));
-      margin-left: -1.1rem;
-    }
-    .snooze button {
-      padding: 0 0.4rem;
-    }
-    .snooze .until {
-      grid-column: 1 / -1;
-    }
     .read-all {
       width: 44px;
       padding: 0;
@@ -71,6 +60,7 @@ export const inboxStyles = css`
     }
   }
   .list {
+    container-type: inline-size;
     overflow: hidden;
     border: 1px solid var(--line);
     border-radius: var(--radius);
@@ -207,6 +197,37 @@ export const inboxStyles = css`
   }
   .actions button:hover {
     color: var(--text);
+  }
+  /* Narrow lists, on a phone or in the bell's panel, give the whole width to the words. */
+  @container (max-width: 28rem) {
+    .title,
+    .body {
+      grid-column: 1 / -1;
+    }
+    .body {
+      grid-row: 2;
+    }
+    .meta,
+    .actions {
+      grid-row: 3;
+      align-self: center;
+      margin: 0;
+    }
+    .choices {
+      grid-row: 4;
+    }
+    .snooze {
+      grid-row: 5;
+      display: grid;
+      grid-template-columns: repeat(2, minmax(0, 1fr));
+      margin-left: -1.1rem;
+    }
+    .snooze button {
+      padding: 0 0.4rem;
+    }
+    .snooze .until {
+      grid-column: 1 / -1;
+    }
   }
   .empty {
     padding: 3.5rem 1.5rem;
