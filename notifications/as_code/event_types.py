@@ -106,4 +106,9 @@ class EventTypes(Kind):
 
 def _duration(text: str) -> Any:
     # Django reads "5" as five seconds; here it must be said.
-    return parse_duration(text) if text.startswith(("P", "-P")) else None
+    if not text.startswith(("P", "-P")):
+        return None
+    try:
+        return parse_duration(text)
+    except OverflowError:
+        return None

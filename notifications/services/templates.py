@@ -94,7 +94,8 @@ def save_template(
 
 
 def _check_lengths(row: TemplateContent, *, attr: str) -> None:
-    if not _LOCALE.fullmatch(row.locale):
+    longest = TemplateContent._meta.get_field("locale").max_length or 0
+    if not _LOCALE.fullmatch(row.locale) or len(row.locale) > longest:
         raise InvalidInput("A language such as en or pt-BR.", attr=attr)
     for name in EDITABLE:
         value = getattr(row, name)

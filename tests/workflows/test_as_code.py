@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from accounts.models import Organization
 from accounts.services.organizations import create_organization
 from castcomm.common.as_code.documents import parse
+from castcomm.common.as_code.errors import FolderInvalid
 from castcomm.common.as_code.folders import MANIFEST
 from castcomm.common.as_code.kinds import all_kinds
 from castcomm.common.as_code.planning import Wish, apply_folder, export, plan_folder
@@ -30,6 +31,7 @@ from notifications.models import (
     Template,
     TemplateContent,
 )
+from notifications.services.defaults import ensure_direct_event_type
 from notifications.services.ready_made import install_ready_made
 from notifications.services.templates import EDITABLE
 from workflows.models import Workflow
@@ -56,7 +58,10 @@ def files_in(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def full(organization: Organization, document_a: dict[str, Any]) -> Organization:
     """An organization with something of every kind."""
-    install_ready_made(organization=organization)
+    install_ready_made(
+        organization=organization, only=["welcome", "profile-completion-reminder", "nda_request"]
+    )
+    ensure_direct_event_type(organization)
     create_workflow(organization=organization, definition=document_a, reentry="once")
     files = {
         MANIFEST: write_yaml({"version": 1, "kinds": ["caps", "digests", "preferences"]}),
@@ -219,6 +224,13 @@ EXAMPLES = st.recursive(
 )
 
 
+ODD = (
+    "", "a: 1", "- a", "name: [", "  name: 5", "  channels: [fax]", "  expires_after: P99999999999D", "  limit: 1e9",
+    "  category: nowhere", "  at: 99:99", "variables: {user: {}}", "layout: none", "{% if %}", "<mj-raw>", '{"a": NaN}',
+    '"steps": [],', "contents: {en-Latn-verylong: {subject: a}}", "version: 2", "x" * 300, "  : ",
+)  # fmt: skip
+
+
 @st.composite
 def catalogs(draw: st.DrawFn) -> dict[str, str]:
     """The files of an organization with a few things of each kind, odd texts among them."""
@@ -269,7 +281,7 @@ def catalogs(draw: st.DrawFn) -> dict[str, str]:
 
 
 @pytest.mark.django_db
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(catalogs())
 def test_whatever_is_brought_in_comes_out_byte_for_byte(files: dict[str, str]) -> None:
     with transaction.atomic():
@@ -279,6 +291,30 @@ def test_whatever_is_brought_in_comes_out_byte_for_byte(files: dict[str, str]) -
         assert plan_folder(organization=first, folder=parse(files, all_kinds()), wish=PUBLISH).is_empty
         apply_folder(organization=second, folder=parse(written, all_kinds()), wish=Wish(prune=True))
         assert export(organization=second) == written
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(catalogs(), st.data())
+def test_whatever_is_wrong_is_refused_with_its_place(files: dict[str, str], data: st.DataObject) -> None:
+    for _ in range(data.draw(st.integers(1, 3))):
+        name = data.draw(st.sampled_from(sorted(files)))
+        lines = files[name].split("\n")
+        at = data.draw(st.integers(0, len(lines) - 1))
+        lines[at] = data.draw(st.sampled_from(ODD)) if data.draw(FLAGS) else lines[at][::-1]
+        files[name] = "\n".join(lines)
+    with transaction.atomic():
+        organization = create_organization(name="One")
+        before = export(organization=organization)
+        try:
+            plan_folder(organization=organization, folder=parse(files, all_kinds()), wish=PUBLISH)
+        except FolderInvalid as error:
+            places = [problem.file for problem in error.problems]
+        else:
+            places = []
+        assert all(place.split("/")[0].removesuffix(".yaml") in {*KINDS, "castcomm"} for place in places)
+        assert export(organization=organization) == before
         transaction.set_rollback(True)
 
 
