@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import Organization
 from notifications.models import Template
+from notifications.services.ready_made import ready_made
 from workflows.models import Workflow
 from workflows.services.drafts import update_workflow
 from workflows.services.publishing import publish_workflow
@@ -57,3 +59,20 @@ def test_unknown_names_and_unclear_organizations_are_refused(
     with pytest.raises(CommandError, match="Name an organization"):
         run()
     assert not Template.objects.exists()
+
+
+def test_the_page_names_all_that_there_is_and_what_starts_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ready-made.md").read_text()
+    templates, event_types = (ready_made().documents[kind] for kind in ("templates", "event_types"))
+    for key, document in event_types.items():
+        assert f"| `{document.fields['template']}` | `{key}`" in page
+    for key, document in templates.items():
+        assert all(name in page for name in document.fields.get("variables", ()) if key != "digest")
+    for key in KEYS:
+        definition = json.loads(read_ready_made(key))
+        ends = "".join(f"`{name}`" for name in definition.get("cancelOn", ()))
+        row = next(
+            line for line in page.splitlines() if line.startswith(f"| `{key}` |") and line.count("|") == 5
+        )
+        assert f"| `{definition['triggerEvent']}` |" in row
+        assert row.endswith(f"| {ends} |" if ends else "| |")
