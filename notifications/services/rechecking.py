@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from castcomm.common.errors import InvalidInput
 from notifications.models.caps import CapOverflow
 from notifications.services.caps.counters import LENGTHS
 from notifications.services.caps.room import NO_CAPS, Room, room_for
-from notifications.services.catalog import Catalog, catalog_of
+from notifications.services.catalog import Catalog, EventTypeFacts, catalog_of
 from notifications.services.digests.collecting import Collected
 from notifications.services.outbox import Details, Settled
 from notifications.services.planning import STATUS_OF, decide_within, decision_json, routing_facts
@@ -125,33 +125,22 @@ class _Again:
         return self.people.get(row.user_id)
 
     def _decide(self, row: Details, person: Person, before: Mapping[str, Any], room: Room) -> Decision:
-        kind = self.catalog.event_types_by_id[row.event_type_id]
-        moments = self.moments if self._may_wait_for_a_moment(row, before) else NO_MOMENTS
-        facts = routing_facts(person, kind, self.catalog, room=room, moments=moments)
-        full = facts.full.get(self.channel)
-        if (
-            full is not None
-            and self.now - _since(row, before, self.now) >= MAX_PERIODS * LENGTHS[full.cap.period]
-        ):
-            facts = _without_waiting(facts, full, is_urgent=row.priority == Priority.URGENT)
-        return decide_within(
-            room,
-            row.user_id,
-            event=replace(kind.routing, is_critical=False, priority=row.priority),
-            person=facts,
-            contents=frozenset({self.channel}),
+        return decide_anew(
+            self.channel,
+            person=person,
+            event_type=self.catalog.event_types_by_id[row.event_type_id],
+            priority=row.priority,
+            catalog=self.catalog,
+            room=room,
+            moments=self.moments if self._may_wait_for_a_moment(row, before) else NO_MOMENTS,
+            since=_since(row, before, self.now),
             now=self.now,
-            requested=(self.channel,),
-        )[0]
+        )
 
     def _may_wait_for_a_moment(self, row: Details, before: Mapping[str, Any]) -> bool:
         reasons = {before.get("reason"), *(one["reason"] for one in before.get("earlier", ()))}
-        policy = self.catalog.smart_send
-        return (
-            policy is not None
-            and row.priority == Priority.LOW
-            and reasons <= _MAY_WAIT_FOR_A_MOMENT
-            and self.now < row.created_at + policy.max_wait
+        return may_wait_for_a_moment(
+            self.catalog, priority=row.priority, reasons=reasons, asked_at=row.created_at, now=self.now
         )
 
     def _moments(self) -> Moments:
@@ -168,6 +157,47 @@ class _Again:
             now=self.now,
             until=min([*ends, *(row.expires_at for row in waiting if row.expires_at)]),
         )
+
+
+def decide_anew(
+    channel: str,
+    *,
+    person: Person,
+    event_type: EventTypeFacts,
+    priority: int,
+    catalog: Catalog,
+    room: Room,
+    moments: Moments,
+    since: dt.datetime,
+    now: dt.datetime,
+) -> Decision:
+    """What routing says of a delivery that was put off and is due; ``since``: from when it has waited for room."""
+    facts = routing_facts(person, event_type, catalog, room=room, moments=moments)
+    full = facts.full.get(channel)
+    if full is not None and now - since >= MAX_PERIODS * LENGTHS[full.cap.period]:
+        facts = _without_waiting(facts, full, is_urgent=priority == Priority.URGENT)
+    return decide_within(
+        room,
+        person.user_id,
+        event=replace(event_type.routing, is_critical=False, priority=priority),
+        person=facts,
+        contents=frozenset({channel}),
+        now=now,
+        requested=(channel,),
+    )[0]
+
+
+def may_wait_for_a_moment(
+    catalog: Catalog, *, priority: int, reasons: Set[Any], asked_at: dt.datetime, now: dt.datetime
+) -> bool:
+    """Whether what was put off for ``reasons`` may be put off once more, to a better hour."""
+    policy = catalog.smart_send
+    return (
+        policy is not None
+        and priority == Priority.LOW
+        and reasons <= _MAY_WAIT_FOR_A_MOMENT
+        and now < asked_at + policy.max_wait
+    )
 
 
 def _age(row: Details) -> tuple[dt.datetime, uuid.UUID]:

@@ -79,7 +79,7 @@ def send_notification(
     facts, people = load_people(organization.id, [] if is_large else call.references)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)
     kind, catalog = _event_type(organization, catalog, call.event_type)
-    message = _message(organization.id, call, kind, catalog)
+    message = message_for(organization.id, call, kind, catalog)
     if is_large:
         return _send_large(message, call)
     write = functools.partial(_write, message, call)
@@ -87,7 +87,7 @@ def send_notification(
     return _result(message, planned)
 
 
-def _message(
+def message_for(
     organization_id: uuid.UUID, call: CheckedCall, kind: EventTypeFacts, catalog: Catalog
 ) -> Message:
     """What the call asks for; raises InvalidInput when there is nothing to say, or no such priority."""
@@ -168,16 +168,20 @@ def _earlier_result(organization_id: uuid.UUID, idempotency_key: str) -> SendRes
 def _event_type(
     organization: Organization, catalog: Catalog, key: str | None
 ) -> tuple[EventTypeFacts, Catalog]:
-    wanted = key if key is not None else DIRECT
-    kind = catalog.event_types.get(wanted)
-    if kind is None and key is None:
+    if key is None and DIRECT not in catalog.event_types:
         ensure_direct_event_type(organization)
         catalog = catalog_of(organization.id)
-        kind = catalog.event_types.get(DIRECT)
+    return check_event_type(catalog, key), catalog
+
+
+def check_event_type(catalog: Catalog, key: str | None) -> EventTypeFacts:
+    """The event type of a call that names ``key``, or none; raises InvalidInput when there is no active one."""
+    wanted = key if key is not None else DIRECT
+    kind = catalog.event_types.get(wanted)
     if kind is None:
         raise InvalidInput(
             f"There is no event type {wanted!r}.", attr="event_type", code="unknown_event_type"
         )
     if not kind.is_active:
         raise InvalidInput(f"The event type {wanted!r} is switched off.", attr="event_type", code="inactive")
-    return kind, catalog
+    return kind

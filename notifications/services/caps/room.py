@@ -166,6 +166,20 @@ def room_as_it_is(
     return _Room(catalog.caps, counters.read(organization_id, people, now=now), now)
 
 
+def room_as_counted(
+    *,
+    catalog: Catalog,
+    event_type: EventTypeFacts,
+    critical: bool,
+    kept: Mapping[counters.Key, counters.Counter],
+    now: dt.datetime,
+) -> Room:
+    """The room that counters in hand leave at ``now``: nothing is read, locked or counted anywhere else."""
+    if not catalog.caps or critical or event_type.is_cap_exempt:
+        return NO_CAPS
+    return _Room(catalog.caps, {key: counter.moved_on(now) for key, counter in kept.items()}, now)
+
+
 def _held(
     catalog: Catalog, event_type: EventTypeFacts, critical: bool, user_ids: Sequence[uuid.UUID | None]
 ) -> list[uuid.UUID]:

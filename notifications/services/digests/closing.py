@@ -141,7 +141,7 @@ def _close(organization_id: uuid.UUID, taken: Sequence[Window], now: dt.datetime
     facts, people = _people(batch)
     catalog = catalog_of(organization_id, revision=facts.catalog_revision)
     _look_again(batch, Remaining(catalog, people, now))
-    message = _message(organization_id, catalog, now)
+    message = digest_message(organization_id, catalog, now)
     wanted = [people[batch.windows[id_].user_id] for id_ in batch.left]
     planned = plan(message, people=wanted, organization=facts, catalog=catalog) if wanted else []
     _decide_digests(batch, planned)
@@ -166,7 +166,7 @@ def _look_again(batch: _Batch, remaining: Remaining) -> None:
             batch.settled.append(refusal)
 
 
-def _message(organization_id: uuid.UUID, catalog: Catalog, now: dt.datetime) -> Message:
+def digest_message(organization_id: uuid.UUID, catalog: Catalog, now: dt.datetime) -> Message:
     """The call that all digests of a batch come from."""
     kind = catalog.event_types[DIGEST]
     return Message(

@@ -33,6 +33,9 @@ SELECT user_id, counts, total FROM notifications_engagementhistogram
 """
 
 
+Histograms = Mapping[uuid.UUID | None, Sequence[int]]
+
+
 class Moments(ABC):
     """A good moment for each person of one call."""
 
@@ -116,7 +119,7 @@ def _hours(zone: str, now: dt.datetime, until: dt.datetime) -> Iterator[dt.datet
 class _Moments(Moments):
     def __init__(
         self,
-        histograms: Mapping[uuid.UUID | None, Sequence[int]],
+        histograms: Histograms,
         zones: Mapping[uuid.UUID, str],
         now: dt.datetime,
         until: dt.datetime,
@@ -152,8 +155,26 @@ def moments_for(
     people = [id_ for id_ in user_ids if id_ is not None]
     if catalog.smart_send is None or priority != Priority.LOW or not people:
         return NO_MOMENTS
-    rows = sql.run(_HISTOGRAMS, (organization_id, people))
+    histograms = histograms_of(organization_id, people)
+    return moments_from(histograms, catalog=catalog, priority=priority, zones=zones, now=now, until=until)
+
+
+def histograms_of(organization_id: uuid.UUID, user_ids: Sequence[uuid.UUID]) -> Histograms:
+    """What these people, and everybody (None), attended to in each hour of the week."""
+    return {user_id: counts for user_id, counts, _ in sql.run(_HISTOGRAMS, (organization_id, list(user_ids)))}
+
+
+def moments_from(
+    histograms: Histograms,
+    *,
+    catalog: Catalog,
+    priority: int,
+    zones: Mapping[uuid.UUID, str],
+    now: dt.datetime,
+    until: dt.datetime | None = None,
+) -> Moments:
+    """The same from histograms in hand."""
+    if catalog.smart_send is None or priority != Priority.LOW:
+        return NO_MOMENTS
     ends = now + catalog.smart_send.max_wait
-    return _Moments(
-        {user_id: counts for user_id, counts, _ in rows}, zones, now, min(ends, until) if until else ends
-    )
+    return _Moments(histograms, zones, now, min(ends, until) if until else ends)
