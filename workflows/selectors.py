@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,11 +11,11 @@ from django.db.models import QuerySet
 from accounts.models import Organization, User
 from accounts.selectors import members_of
 from castcomm.common.ids import parse_id
+from notifications.services.explaining.told import ToldDelivery, deliveries_told
 from workflows.definition import all_places
 from workflows.engine.versions import definition_of
 from workflows.models import Execution, StepRun, Workflow
-
-NOT_REACHED = "not_reached"
+from workflows.timelines import NOT_REACHED, Decided, TimelineSend, TimelineStep
 
 
 def workflows_started_by(*, organization: Organization, event: str) -> list[Workflow]:
@@ -47,32 +45,17 @@ def find_member(organization: Organization, named: str) -> User | None:
     return membership.user if membership is not None else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineStep:
-    """One step as a reader wants it: what ran, and what the definition still has to come.
-
-    ``status`` is that of the step run, or ``not_reached``. ``due_at`` matters while it waits.
-    """
-
-    path: str
-    type: str
-    name: str
-    status: str
-    input: Mapping[str, Any]
-    due_at: dt.datetime | None = None
-    started_at: dt.datetime | None = None
-    finished_at: dt.datetime | None = None
-    attempts: int = 0
-    result: Mapping[str, Any] | None = None
-    error: str = ""
-    notification_id: uuid.UUID | None = None
-
-
 def timeline_of(execution: Execution) -> list[TimelineStep]:
     """Each step of the run in order, followed by the steps that were not reached."""
-    ran = [_ran(step_run) for step_run in StepRun.objects.filter(execution=execution).order_by("position")]
-    reached = {step.path for step in ran}
-    coming = [
+    step_runs = list(StepRun.objects.filter(execution=execution).order_by("position"))
+    sends = _sends_of([one.notification_id for one in step_runs if one.notification_id is not None])
+    ran = [_ran(one, sends.get(one.notification_id, ())) for one in step_runs]
+    return ran + not_reached(definition_of(execution.version_id), {step.path for step in ran})
+
+
+def not_reached(definition: Mapping[str, Any], reached: Container[str]) -> list[TimelineStep]:
+    """The steps of a definition but for those whose paths were ``reached``."""
+    return [
         TimelineStep(
             path=place.path,
             type=place.type,
@@ -80,13 +63,12 @@ def timeline_of(execution: Execution) -> list[TimelineStep]:
             status=NOT_REACHED,
             input=place.step,
         )
-        for place in all_places(definition_of(execution.version_id))
+        for place in all_places(definition)
         if place.path not in reached
     ]
-    return ran + coming
 
 
-def _ran(step_run: StepRun) -> TimelineStep:
+def _ran(step_run: StepRun, sends: Sequence[TimelineSend]) -> TimelineStep:
     return TimelineStep(
         path=step_run.path,
         type=step_run.step_type,
@@ -100,4 +82,28 @@ def _ran(step_run: StepRun) -> TimelineStep:
         result=step_run.result,
         error=step_run.error,
         notification_id=step_run.notification_id,
+        sends=sends,
+    )
+
+
+def _sends_of(notification_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID | None, list[TimelineSend]]:
+    """What became of these notifications on each channel."""
+    made: dict[uuid.UUID | None, list[TimelineSend]] = {}
+    if notification_ids:
+        for one in deliveries_told(notification_ids):
+            made.setdefault(one.notification_id, []).append(_send(one))
+    return made
+
+
+def _send(told: ToldDelivery) -> TimelineSend:
+    return TimelineSend(
+        channel=told.channel,
+        status=told.status,
+        reason=told.reason,
+        decisions=[
+            Decided(at=one.at, action=one.action, reason=one.reason, until=one.until, sentence=one.sentence)
+            for one in told.decisions
+        ],
+        left_at=told.left_at,
+        error=told.error,
     )

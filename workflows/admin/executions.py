@@ -21,8 +21,9 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from accounts.admin.tenancy import TenantAdmin
 from castcomm.common.errors import CastCommError
 from workflows.models import Execution, ExecutionStatus, StepStatus
-from workflows.selectors import TimelineStep, timeline_of
+from workflows.selectors import timeline_of
 from workflows.services.executions import cancel_execution, retry_execution
+from workflows.timelines import TimelineStep
 
 _LABELS = {
     ExecutionStatus.RUNNING: "info",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,18 @@ def checked(serializer_class: type[Serializer[Any]], data: Any) -> dict[str, Any
     serializer.is_valid(raise_exception=True)
     values: dict[str, Any] = serializer.validated_data
     return values
+
+
+def members_or_error(organization: Organization, named: list[str]) -> list[User]:
+    """The members with these ids or addresses, each once; raises InvalidInput for ``users.N``."""
+    found: dict[uuid.UUID, User] = {}
+    for position, one in enumerate(named):
+        user = find_member(organization, one)
+        if user is None:
+            message = "No active member has this id or address."
+            raise InvalidInput(message, attr=f"users.{position}", code="unknown_user")
+        found[user.id] = user
+    return list(found.values())
 
 
 def member_or_error(organization: Organization, named: str) -> User:

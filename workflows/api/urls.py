@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from castcomm.common.api.routing import route
-from workflows.api import execution_views, workflow_views
+from workflows.api import execution_views, simulation_views, workflow_views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     route("workflows", workflow_views.WorkflowsView.as_view(), name="workflows"),
     route("workflows/<key>", workflow_views.WorkflowDetailView.as_view(), name="workflow"),
     route("workflows/<key>/publish", workflow_views.PublishView.as_view(), name="workflow-publish"),
     route("workflows/<key>/trigger", workflow_views.TriggerView.as_view(), name="workflow-trigger"),
+    route("workflows/<key>/simulate", simulation_views.SimulateView.as_view(), name="workflow-simulate"),
     route("events", execution_views.EventsView.as_view(), name="events"),
     route("workflow-executions", execution_views.ExecutionsView.as_view(), name="workflow-executions"),
     route(

@@ -46,10 +46,13 @@ class WorkflowsView(TenantMixin, ListAPIView[Workflow]):
         return self.run_once(act)
 
 
-class _OneWorkflowView(TenantAPIView):
+class OneWorkflowView(TenantAPIView):
+    """What the views of one workflow share."""
+
     permission_classes = [HasScope("workflows:write")]
 
     def find(self, key: str) -> Workflow:
+        """The organization's workflow with this key; raises NotFound."""
         workflow: Workflow | None = (
             Workflow.objects.for_organization(self.organization)
             .filter(key=key)
@@ -61,7 +64,7 @@ class _OneWorkflowView(TenantAPIView):
         return workflow
 
 
-class WorkflowDetailView(_OneWorkflowView):
+class WorkflowDetailView(OneWorkflowView):
     """One workflow."""
 
     @extend_schema(responses=serializers.WorkflowView)
@@ -84,7 +87,7 @@ class WorkflowDetailView(_OneWorkflowView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class PublishView(_OneWorkflowView):
+class PublishView(OneWorkflowView):
     """The draft becomes what runs."""
 
     @extend_schema(request=None, responses=serializers.WorkflowView)
@@ -96,7 +99,7 @@ class PublishView(_OneWorkflowView):
         return Response(serializers.WorkflowView(self.find(key)).data)
 
 
-class TriggerView(_OneWorkflowView):
+class TriggerView(OneWorkflowView):
     """Start a workflow by its key."""
 
     @extend_schema(request=serializers.NewTrigger, responses={202: serializers.ExecutionView})

@@ -149,7 +149,8 @@ class SimulatedOutbox:
         decision = self._decide_anew(message, delivery, room, now)
         delivery.status, delivery.reason = STATUS_OF[decision.action], decision.reason.value
         delivery.due_at = decision.due_at
-        delivery.weighed.append(_weighed(decision, now))
+        if delivery.status != DeliveryStatus.PENDING:
+            delivery.weighed.append(_weighed(decision, now))
         if decision.reason == Reason.CAP_WAIT:
             delivery.since = delivery.since or now
         if delivery.status == DeliveryStatus.PENDING:

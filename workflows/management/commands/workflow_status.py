@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from castcomm.common.ids import parse_id
 from workflows.models import Execution, StepStatus
-from workflows.selectors import TimelineStep, timeline_of
+from workflows.selectors import timeline_of
+from workflows.timelines import TimelineStep
 
 
 class Command(BaseCommand):
