@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import string
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from castcomm.common.ids import new_id
+from workflows.durations import parse_duration
 from workflows.engine.ports import Person
 from workflows.engine.values import ExecutionValues
-from workflows.expressions import Evaluation, ExpressionError, evaluate, parse
+from workflows.expressions import Environment, Evaluation, ExpressionError, check_types, evaluate, parse
+from workflows.expressions.dates import write_duration
+from workflows.expressions.functions import FUNCTIONS
 
 DATA = {
     "score": 7,
@@ -33,6 +39,15 @@ def values(data: dict[str, Any] = DATA) -> ExecutionValues:
         attributes=ATTRIBUTES,
     )
     return ExecutionValues(data=data, person=person, results=lambda: {"1": {"value": 5, "list": [{"x": 1}]}})
+
+
+ENVIRONMENT = Environment(
+    variables={
+        "order_id": "string", "total": "number", "paid": "boolean", "due": "date", "tags": "list"
+    },
+    person={"email": "string", "locale": "string"},
+    steps=frozenset({"ask", "3.otherwise.0"}),
+)  # fmt: skip
 
 
 def result(expression: str) -> Any:
@@ -119,8 +134,18 @@ def test_what_was_read_is_recorded_without_bulk() -> None:
         ("a && b", "Write and", 3),
         ("!a", "Write not", 1),
         ("1 < 2 < 3", "chained", 7),
-        ("f(1)", "called", 2),
-        ("user.email.lower()", "called", 17),
+        ("f(1)", "Nothing is called 'f'", 1),
+        ("user.email.lower()", "Only functions can be called", 1),
+        ("length()", "takes 1, not 0", 1),
+        ("default(1)", "takes 2, not 1", 1),
+        ("length(score)", "takes no number", 1),
+        ("date('tomorrow') > now", "is no date", 1),
+        ("duration('a day') > days(1)", "such as PT30M", 1),
+        ("now + 5 > now", "A date \\+ a number means nothing", 5),
+        ("now > score", "A date cannot be compared with a number", 5),
+        ("now + days(1e12) > now", "out of range", 7),
+        ("now + days(999999) * 3 > now", "out of range", 5),
+        ("days(1) / 0 > days(1)", "Division by zero", 9),
         ("2 ** 3", "value is missing", 4),
         ("__class__", "underscore", 1),
         ("user.__class__", "underscore", 6),
@@ -159,6 +184,92 @@ def test_errors_name_the_column(expression: str, says: str, column: int) -> None
     assert caught.value.column == column
 
 
+NOW = dt.datetime(2026, 3, 29, 12, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("now == date('2026-03-29T14:00:00+02:00')", True),
+        ("now > due and due < now", True),
+        ("due == date('2026-03-01')", True),
+        ("now - date(due) > days(28)", True),
+        ("now - duration('P28DT12H') == date(due)", True),
+        ("days_since(due) == 28.5 and days_until(due) == -28.5", True),
+        ("(now + hours(36)) - now == days(1.5)", True),
+        ("days(3) / days(2) == 1.5 and 2 * days(1) == days(2) and -days(1) < minutes(1)", True),
+        ("length(role) + length(tags) == 7", True),
+        ("contains(tags, 'a') and not contains(role, 'a') and contains(lower(role), 'act')", True),
+        ("starts_with(role, 'AC') and ends_with(upper('or'), 'R')", True),
+        ("default(missing, 5) == 5 and default(score, 5) == 7", True),
+        ("round(2.6) + abs(-1) + min(1, 2) + max(1, 2) == 7", True),
+        ("length(missing)", None),
+        ("days_since(missing) > 3", False),
+    ],
+)
+def test_moments_lengths_and_functions(expression: str, expected: Any) -> None:
+    found = evaluate(expression, values({**DATA, "due": "2026-03-01"}), now=NOW)
+    assert found.value is expected
+
+
+def test_moments_are_recorded_as_text() -> None:
+    found = evaluate("now > due", values({"due": "2026-03-01"}), now=NOW)
+    assert found.read == {"now": "2026-03-29T12:00:00+00:00", "due": "2026-03-01"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.timedeltas(dt.timedelta(days=-9999), dt.timedelta(days=9999)))
+def test_a_written_length_is_read_back_to_the_second(length: dt.timedelta) -> None:
+    written = write_duration(length)
+    assert abs(parse_duration(written) - length) <= dt.timedelta(seconds=0.5)
+
+
+@pytest.mark.parametrize(
+    ("expression", "says", "column"),
+    [
+        ("data.orderid == 1", "Did you mean order_id", 1),
+        ("data.nothing_like_it == 1", "not among the variables", 1),
+        ("total < 'many'", "Number is compared with string", 7),
+        ("total and paid", "Boolean is needed here, not number", 1),
+        ("paid + 1 > 2", "Boolean \\+ number means nothing", 6),
+        ("total", "This must be boolean, not number", 1),
+        ("paid < paid", "no larger and smaller boolean", 6),
+        ("1 in total", "Number cannot contain", 3),
+        ("days_since(total) > 1", "Date or string is needed", 12),
+        ("due + total > now", "Date \\+ number means nothing", 5),
+        ("steps.nobody.result.x == 1", "No step before this one is 'nobody'", 1),
+        ("event.x == 1", "There is no event here", 1),
+        ("emial == 'x'", "Did you mean email", 1),
+    ],
+)
+def test_what_cannot_be_right_is_known_before_it_runs(expression: str, says: str, column: int) -> None:
+    [problem] = check_types(parse(expression), ENVIRONMENT, wanted="boolean")
+    assert re.search(says, problem.message)
+    assert problem.column == column
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "total < 50 and paid or due < now",
+        "data.tags.0 == 1 or 'x' in tags",
+        "profile_completion < 50",
+        "steps.ask.result.value and steps.3.otherwise.0.result.y == 1",
+        "length(order_id) > 3 and days_until(due) < 2",
+        "user.locale == 'en' and user.attribute == 5",
+        "default(total, 0) > 1",
+        "due - days(1) < now and now > '2026-01-01'",
+        "null == total",
+    ],
+)
+def test_what_may_be_right_passes(expression: str) -> None:
+    assert check_types(parse(expression), ENVIRONMENT, wanted="boolean") == []
+
+
+def test_without_declared_variables_everything_may_be_there() -> None:
+    assert check_types(parse("data.anything.at == 1 and steps.x.result.y"), Environment()) == []
+
+
 def test_a_huge_number_in_the_data_does_not_get_in() -> None:
     with pytest.raises(ExpressionError, match="too large"):
         evaluate("n > 1", values({"n": 10**400}))
@@ -168,6 +279,7 @@ WORDS = [
     "and", "or", "not", "in", "true", "null", "score", "user.email", "steps.1.result", "data", "tags", "1", "2.5",
     "'a'", '"', "'", "\\", "(", ")", "[", "]", ",", ".", "<", "==", "!=", "+", "-", "*", "/", "%", "__class__",
     "import", "lambda", "\x00", "\ud800", "é", "\n", "{", "}", ":=", "1e9", "**", "@", "`", "$",
+    "now", "+ now -", *(f"{name}(" for name in FUNCTIONS), "'P1D'", "'2026-01-01'",
 ]  # fmt: skip
 
 
@@ -177,14 +289,15 @@ def test_whatever_is_written_gives_a_plain_value_or_an_error(expression: str) ->
     column = 1
     try:
         value = evaluate(expression, values()).value
-        assert isinstance(value, bool | int | float | str | list | dict | None)
+        assert isinstance(value, bool | int | float | str | list | dict | dt.datetime | dt.timedelta | None)
+        check_types(parse(expression), ENVIRONMENT)
     except ExpressionError as error:
         column = error.column
     assert 1 <= column <= len(expression) + 1
 
 
 LEAVES = st.sampled_from(
-    ["score", "missing", "profile_completion", "1", "2", "data.zero", "true", "null", "'a'"]
+    ["score", "missing", "profile_completion", "1", "2", "data.zero", "true", "null", "'a'", "now", "days(1)"]
 )
 TREES = st.recursive(
     LEAVES,
@@ -194,6 +307,9 @@ TREES = st.recursive(
         ),
         inner.map(lambda one: f"(not {one})"),
         inner.map(lambda one: f"[{one}]"),
+        st.tuples(st.sampled_from(sorted(FUNCTIONS)), inner, inner).map(
+            lambda parts: f"{parts[0]}({', '.join(parts[1 : 1 + len(FUNCTIONS[parts[0]].parameters)])})"
+        ),
     ),
     max_leaves=30,
 )
@@ -226,3 +342,16 @@ def test_names_never_reach_methods(path: list[str]) -> None:
 
 def test_parsing_is_quick_on_the_longest_input() -> None:
     parse("1" + "+1" * 100)
+
+
+def test_the_page_lists_the_functions() -> None:
+    page = (Path(__file__).parents[2] / "docs/expressions.md").read_text()
+    rows = [
+        f"| `{one.signature}` | {one.returns} | {one.description} |".replace(
+            "string|list|object", "string or list"
+        )
+        for one in FUNCTIONS.values()
+    ]
+    assert [line for line in page.splitlines() if line.startswith("| `") and "(" in line] == [
+        row.replace("string|list", "string or list") for row in rows
+    ]

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workflows.definition.places import Place, all_places
 from workflows.errors import DefinitionInvalid, Problem
+from workflows.expressions import Environment, check_types, parse
 from workflows.steps.base import Catalog, Expression, TemplateUse, step_types
+
+# The fields of ``engine.ports.Person``, which the live engine fills; a person's other attributes are free.
+PERSON_FIELDS = dict.fromkeys(
+    (
+        "id", "email", "first_name", "last_name", "display_name", "locale", "time_zone", "role", "domain_role"
+    ),
+    "string",
+)  # fmt: skip
 
 
 def all_expressions(definition: Mapping[str, Any]) -> Iterator[tuple[Place, Expression]]:
@@ -25,11 +35,73 @@ def all_templates(definition: Mapping[str, Any]) -> Iterator[tuple[Place, Templa
 
 
 def check_references(definition: Mapping[str, Any], catalog: Catalog) -> None:
-    """Raises DefinitionInvalid for templates and event types that are not there."""
+    """Raises DefinitionInvalid for what the steps rely on and will not find.
+
+    That are templates and event types that are not there, names and types in expressions that do not fit what is
+    declared, and variables that a template needs and nobody gives.
+    """
     problems = [
-        Problem(f"steps.{place.path}.{problem.path}", problem.message)
-        for place in all_places(definition)
-        for problem in step_types.get(place.type).check_references(place.step, catalog)
+        *_missing(definition, catalog),
+        *_type_problems(definition),
+        *_variable_problems(definition, catalog),
     ]
     if problems:
         raise DefinitionInvalid(problems)
+
+
+def _missing(definition: Mapping[str, Any], catalog: Catalog) -> Iterator[Problem]:
+    for place in all_places(definition):
+        for problem in step_types.get(place.type).check_references(place.step, catalog):
+            yield _at(place, problem.path, problem.message)
+
+
+def _type_problems(definition: Mapping[str, Any]) -> Iterator[Problem]:
+    environment = _environment(definition)
+    for place, expression in all_expressions(definition):
+        about = dataclasses.replace(environment, event=True) if expression.about_event else environment
+        for problem in check_types(parse(expression.source), about, wanted=expression.expected):
+            yield _at(place, expression.path, str(problem))
+
+
+def _environment(definition: Mapping[str, Any]) -> Environment:
+    """What every expression of the definition can rely on."""
+    declared = definition.get("variables")
+    places = all_places(definition)
+    return Environment(
+        variables={name: one["type"] for name, one in declared.items()} if declared is not None else None,
+        person=PERSON_FIELDS,
+        steps=frozenset({place.path for place in places} | {place.id for place in places if place.id}),
+    )
+
+
+def _variable_problems(definition: Mapping[str, Any], catalog: Catalog) -> Iterator[Problem]:
+    """Only where variables are declared: without, the event may bring anything."""
+    declared = definition.get("variables")
+    if declared is None:
+        return
+    for place, use in all_templates(definition):
+        for name, wanted in catalog.variables_of(use.key).items():
+            if name in use.data:
+                continue
+            given = declared.get(name)
+            if given is None and wanted.get("required"):
+                yield _at(
+                    place,
+                    use.path,
+                    f"The template {use.key!r} needs {name!r}, which is not among the variables.",
+                )
+            elif given is not None and not _goes_into(given["type"], str(wanted.get("type", ""))):
+                yield _at(
+                    place,
+                    use.path,
+                    f"The template {use.key!r} takes {name!r} as {wanted['type']}, not {given['type']}.",
+                )
+
+
+def _goes_into(given: str, wanted: str) -> bool:
+    # Moments travel as text; templates read them as dates.
+    return not wanted or given == wanted or {given, wanted} <= {"string", "date", "url"}
+
+
+def _at(place: Place, path: str, message: str) -> Problem:
+    return Problem(f"steps.{place.path}.{path}", message)

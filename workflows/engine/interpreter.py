@@ -48,7 +48,7 @@ def run_step(definition: Mapping[str, Any], place: Place, context: StepContext) 
     """Run the step at ``place``; whatever it raises is the caller's to hand to ``after_error``."""
     # A step that went to sleep has been begun: its condition was true then.
     if "when" in place.step and context.earlier is None:
-        answer = ask(place.step["when"], context.values)
+        answer = ask(place.step["when"], context.values, now=context.clock.now())
         if not answer.value:
             reason = f"The condition {place.step['when']!r} is false{answer.because}."
             return _after_skip(definition, place, reason, answer.record)

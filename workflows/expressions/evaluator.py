@@ -6,13 +6,17 @@ A name that is not there is null. Comparing with a null is false, and the name i
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from castcomm.common.clock import now as current_time
+from workflows.expressions import functions
+from workflows.expressions.dates import TIMES, read_date, write_duration
 from workflows.expressions.errors import ExpressionError
-from workflows.expressions.nodes import Binary, ListOf, Literal, Name, Node, Unary
+from workflows.expressions.nodes import Binary, Call, ListOf, Literal, Name, Node, Unary
 from workflows.expressions.parser import MAX_NUMBER, parse
 
 _RECORDED_TEXT = 200
@@ -35,17 +39,21 @@ class Evaluation:
     missing: tuple[str, ...] = ()
 
 
-def evaluate(expression: str | Node, names: Names) -> Evaluation:
-    """The value of ``expression``; raises ExpressionError that names the column."""
+def evaluate(expression: str | Node, names: Names, *, now: dt.datetime | None = None) -> Evaluation:
+    """The value of ``expression`` at ``now``, which is the real time unless another is given.
+
+    It is a plain value, or a moment or a length of time. Raises ExpressionError that names the column.
+    """
     tree = parse(expression) if isinstance(expression, str) else expression
-    evaluator = _Evaluator(names)
+    evaluator = _Evaluator(names, now or current_time())
     value = evaluator.value(tree)
     return Evaluation(value, evaluator.read, tuple(evaluator.missing))
 
 
 class _Evaluator:
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, now: dt.datetime) -> None:
         self._names = names
+        self._now = now
         self.read: dict[str, Any] = {}
         self.missing: list[str] = []
 
@@ -57,6 +65,8 @@ class _Evaluator:
                 return self._name(node)
             case ListOf(items=items):
                 return [self.value(item) for item in items]
+            case Call():
+                return self._call(node)
             case Unary():
                 return self._unary(node)
             case Binary(sign="and" | "or"):
@@ -64,8 +74,18 @@ class _Evaluator:
             case Binary():
                 return self._binary(node)
 
+    def _call(self, node: Call) -> Any:
+        arguments = [self.value(one) for one in node.arguments]
+        try:
+            value = functions.call(functions.FUNCTIONS[node.function], arguments, now=self._now)
+        except functions.BadArgument as error:
+            raise ExpressionError(str(error), column=node.column) from error
+        if _is_number(value) and not _is_sane(value):
+            raise ExpressionError(f"The result is larger than {MAX_NUMBER:.0e}.", column=node.column)
+        return value
+
     def _name(self, node: Name) -> Any:
-        value = self._names.look_up(node.path)
+        value = self._now if node.path == ("now",) else self._names.look_up(node.path)
         if isinstance(value, int | float) and not isinstance(value, bool) and not _is_sane(value):
             raise ExpressionError(f"{node} is too large a number.", column=node.column)
         self.read[str(node)] = _recorded(value)
@@ -79,6 +99,8 @@ class _Evaluator:
             return not _truth(operand, node.operand)
         if operand is None:
             return None
+        if isinstance(operand, dt.timedelta):
+            return -operand if node.sign == "-" else operand
         number = _number(operand, node.operand)
         return -number if node.sign == "-" else number
 
@@ -105,6 +127,7 @@ def _equality(node: Binary, left: Any, right: Any) -> bool:
         return ((left is None) and (right is None)) is wants_equal
     if left is None or right is None:
         return False
+    left, right = _both_dates(left, right)
     return _same(left, right) is wants_equal
 
 
@@ -122,9 +145,8 @@ def _membership(node: Binary, left: Any, right: Any) -> bool:
 def _order(node: Binary, left: Any, right: Any) -> bool:
     if left is None or right is None:
         return False
-    comparable = (_is_number(left) and _is_number(right)) or (
-        isinstance(left, str) and isinstance(right, str)
-    )
+    left, right = _both_dates(left, right)
+    comparable = functions.kind_of(left) == functions.kind_of(right) in _ORDERED
     if not comparable:
         raise ExpressionError(
             f"{_kind(left).capitalize()} cannot be compared with {_kind(right)}.", column=node.column
@@ -135,6 +157,8 @@ def _order(node: Binary, left: Any, right: Any) -> bool:
 def _arithmetic(node: Binary, left: Any, right: Any) -> Any:
     if left is None or right is None:
         return None
+    if _is_time(left) or _is_time(right):
+        return _time_arithmetic(node, left, right)
     first, second = _number(left, node.left), _number(right, node.right)
     if node.sign in {"/", "%"} and second == 0:
         raise ExpressionError("Division by zero.", column=node.column)
@@ -144,6 +168,22 @@ def _arithmetic(node: Binary, left: Any, right: Any) -> Any:
     return result
 
 
+def _time_arithmetic(node: Binary, left: Any, right: Any) -> Any:
+    left, right = _both_dates(left, right)
+    found = TIMES.get((functions.kind_of(left), node.sign, functions.kind_of(right)))
+    if found is None:
+        raise ExpressionError(
+            f"{_kind(left).capitalize()} {node.sign} {_kind(right)} means nothing.", column=node.column
+        )
+    try:
+        return found.call(left, right)
+    except ZeroDivisionError as error:
+        raise ExpressionError("Division by zero.", column=node.column) from error
+    except OverflowError as error:
+        raise ExpressionError("The result is out of range.", column=node.column) from error
+
+
+_ORDERED = frozenset({"number", "string", "date", "duration"})
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: bool(left < right),
     "<=": lambda left, right: bool(left <= right),
@@ -161,6 +201,19 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 
 def _is_null(node: Node) -> bool:
     return isinstance(node, Literal) and node.value is None
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, dt.datetime | dt.timedelta)
+
+
+def _both_dates(left: Any, right: Any) -> tuple[Any, Any]:
+    """Text beside a moment is read as one, where it names one: data has its moments as text."""
+    if isinstance(left, dt.datetime) and isinstance(right, str):
+        return left, read_date(right) or right
+    if isinstance(left, str) and isinstance(right, dt.datetime):
+        return read_date(left) or left, right
+    return left, right
 
 
 def _is_number(value: Any) -> bool:
@@ -202,10 +255,18 @@ def _kind(value: Any) -> str:
         return "a number"
     if isinstance(value, str):
         return "text"
+    if isinstance(value, dt.datetime):
+        return "a date"
+    if isinstance(value, dt.timedelta):
+        return "a duration"
     return "a list" if isinstance(value, list | tuple) else "an object"
 
 
 def _recorded(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= _RECORDED_TEXT else value[:_RECORDED_TEXT] + "…"
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return write_duration(value)
     return value if value is None or isinstance(value, bool | int | float) else _kind(value)

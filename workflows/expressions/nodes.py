@@ -46,4 +46,13 @@ class Binary:
     column: int
 
 
-Node: TypeAlias = Literal | Name | ListOf | Unary | Binary
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of one of ``functions.FUNCTIONS``, with as many arguments as it takes."""
+
+    function: str
+    arguments: tuple[Node, ...]
+    column: int
+
+
+Node: TypeAlias = Literal | Name | ListOf | Unary | Binary | Call

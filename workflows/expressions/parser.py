@@ -6,7 +6,8 @@ import math
 import re
 
 from workflows.expressions.errors import ExpressionError
-from workflows.expressions.nodes import Binary, ListOf, Literal, Name, Node, Unary
+from workflows.expressions.functions import FUNCTIONS
+from workflows.expressions.nodes import Binary, Call, ListOf, Literal, Name, Node, Unary
 from workflows.expressions.tokens import Token, tokenize
 
 MAX_DEPTH = 30
@@ -130,15 +131,38 @@ class _Parser:
 
     def _list(self) -> Node:
         column = self._advance().column
+        return ListOf(self._items("]"), column)
+
+    def _items(self, end: str) -> tuple[Node, ...]:
+        """Expressions with commas between them, up to and with the sign ``end``."""
         items: list[Node] = []
-        while self._current.text != "]" or self._current.kind != "sign":
+        while self._current.text != end or self._current.kind != "sign":
             items.append(self._expression(0))
             if self._current.kind == "sign" and self._current.text == ",":
                 self._advance()
             else:
                 break
-        self._expect("]")
-        return ListOf(tuple(items), column)
+        self._expect(end)
+        return tuple(items)
+
+    def _call(self, name: Token) -> Node:
+        function = FUNCTIONS.get(name.text)
+        if function is None:
+            known = ", ".join(FUNCTIONS)
+            raise ExpressionError(
+                f"Nothing is called {name.text!r}; these can be called: {known}.", column=name.column
+            )
+        self._operators += 1
+        if self._operators > MAX_OPERATORS:
+            raise ExpressionError(f"At most {MAX_OPERATORS} operators.", column=name.column)
+        self._advance()
+        arguments = self._items(")")
+        if len(arguments) != len(function.parameters):
+            raise ExpressionError(
+                f"{function.signature} takes {len(function.parameters)}, not {len(arguments)}.",
+                column=name.column,
+            )
+        return Call(name.text, arguments, name.column)
 
     def _name(self) -> Node:
         first = self._advance()
@@ -150,7 +174,9 @@ class _Parser:
             # "steps.3.4" reads as the number 3.4; both parts belong to the path.
             path += _part(self._advance()).split(".")
         if self._current.kind == "sign" and self._current.text == "(":
-            raise ExpressionError("Nothing can be called in an expression.", column=self._current.column)
+            if len(path) == 1:
+                return self._call(first)
+            raise ExpressionError("Only functions can be called, by their name alone.", column=first.column)
         if len(path) > MAX_PATH:
             raise ExpressionError(f"At most {MAX_PATH} parts in a name.", column=first.column)
         return Name(tuple(path), first.column)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -29,6 +31,11 @@ class OrganizationCatalog:
         """Whether there is an active event type with this key."""
         event_type = catalog_of(self.organization_id).event_types.get(key)
         return event_type is not None and event_type.is_active
+
+    def variables_of(self, template: str) -> Mapping[str, Mapping[str, Any]]:
+        """What the template with this key declares."""
+        found = catalog_of(self.organization_id).templates.get(template)
+        return found.variables if found is not None else {}
 
 
 def publish_workflow(*, workflow: Workflow, published_by: User | None = None) -> WorkflowVersion:

@@ -76,12 +76,14 @@ class StepResult:
 class Expression(NamedTuple):
     """An expression in a step: where (relative to the step), its text, and what it should give.
 
-    ``expected`` is boolean, number, string, date, list, object or any.
+    ``expected`` is boolean, number, string, date, list, object or any. With ``about_event``, ``event.x`` means
+    something in it.
     """
 
     path: str
     source: str
     expected: str = "any"
+    about_event: bool = False
 
 
 class TemplateUse(NamedTuple):
@@ -101,6 +103,10 @@ class Catalog(Protocol):
 
     def has_event_type(self, key: str) -> bool:
         """Whether there is an active event type with this key."""
+        ...
+
+    def variables_of(self, template: str) -> Mapping[str, Mapping[str, Any]]:
+        """What a template declares: ``{name: {"type", "required", …}}``; nothing for one that is not there."""
         ...
 
 

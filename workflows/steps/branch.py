@@ -43,7 +43,7 @@ class BranchStep(Step):
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
         asked = []
         for index, branch in enumerate(step["branches"]):
-            answer = ask(branch["when"], context.values)
+            answer = ask(branch["when"], context.values, now=context.clock.now())
             asked.append(answer.record)
             if answer.value:
                 taken = branch.get("name", str(index))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +27,10 @@ class Answer:
         return f" ({', '.join(self.missing)} {'is' if len(self.missing) == 1 else 'are'} not known)"
 
 
-def ask(expression: str, values: Values) -> Answer:
-    """Whether ``expression`` holds; raises Unprocessable when it cannot be said."""
+def ask(expression: str, values: Values, *, now: dt.datetime) -> Answer:
+    """Whether ``expression`` holds at ``now``; raises Unprocessable when it cannot be said."""
     try:
-        evaluation = evaluate(expression, values)
+        evaluation = evaluate(expression, values, now=now)
     except ExpressionError as error:
         raise Unprocessable(f"The condition {expression!r} cannot be evaluated: {error}") from error
     if not isinstance(evaluation.value, bool | None):

@@ -27,7 +27,7 @@ class ConditionStep(Step):
 
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
         check = step["check"]
-        answer = ask(check, context.values)
+        answer = ask(check, context.values, now=context.clock.now())
         if answer.value:
             return StepResult.go_on(answer.record)
         if "otherwise" in step:

@@ -7,7 +7,7 @@ from typing import Any
 
 from workflows.engine.ports import Send
 from workflows.errors import Problem
-from workflows.steps.base import Catalog, Step, StepContext, StepResult, register
+from workflows.steps.base import Catalog, Step, StepContext, StepResult, TemplateUse, register
 from workflows.steps.common import DATA, KEY, PRIORITY
 
 
@@ -22,6 +22,9 @@ class EmailStep(Step):
     def check_references(self, step: Mapping[str, Any], catalog: Catalog) -> Iterator[Problem]:
         if not catalog.has_template(step["template"]):
             yield Problem("template", f"There is no published template {step['template']!r}.")
+
+    def templates(self, step: Mapping[str, Any]) -> Iterator[TemplateUse]:
+        yield TemplateUse("template", step["template"], step.get("data", {}))
 
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
         sent = context.effects.send(
