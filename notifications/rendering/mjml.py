@@ -33,10 +33,11 @@ _CONTENT = re.compile(r"\{\{\s*content\s*\}\}")
 _inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
 
 
-def compile_mjml(body: str, *, layout: str = "{{ content }}", title: str = "") -> str:
+def compile_mjml(body: str, *, layout: str = "{{ content }}", title: str = "", locale: str = "und") -> str:
     """HTML for what stands inside ``<mj-body>``; raises RenderingError with MJML's own message.
 
     ``layout`` is MJML for inside ``<mj-body>`` as well, in which ``{{ content }}`` is replaced by ``body``.
+    ``locale`` is the mail's language (BCP 47), in which programs read it out.
     """
     if len(layout) + len(_CONTENT.findall(layout)) * len(body) > MAX_MERGED:
         raise RenderingError(f"The layout with its content is longer than {MAX_MERGED} characters.")
@@ -45,7 +46,8 @@ def compile_mjml(body: str, *, layout: str = "{{ content }}", title: str = "") -
     stand_ins = _StandIns()
     # Nothing but text may stand in the title: a statement becomes a word there as well, and no comment.
     head = f"<mj-title>{_escape(replace_jinja(title, stand_ins.keep))}</mj-title>{MAIL_HEAD}"
-    source = f"<mjml><mj-head>{head}</mj-head><mj-body>{merged}</mj-body></mjml>"
+    language = _escape(locale.replace("_", "-")).replace('"', "")
+    source = f'<mjml lang="{language}"><mj-head>{head}</mj-head><mj-body>{merged}</mj-body></mjml>'
     protected = _protect(source, stand_ins)
     _refuse_deep(protected)
     try:

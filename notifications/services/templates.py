@@ -152,7 +152,9 @@ def check_content(row: TemplateContent, *, layout: Template | None, attr: str = 
             # A layout's own {{ content }} may stand between its sections.
             check_mjml(re.sub(r"\{\{\s*content\s*\}\}", "", row.mjml))
         row.compiled_html = (
-            compile_mjml(row.mjml, layout=layout_mjml(layout, row.locale), title=row.subject)
+            compile_mjml(
+                row.mjml, layout=layout_mjml(layout, row.locale), title=row.subject, locale=row.locale
+            )
             if row.mjml
             else ""
         )

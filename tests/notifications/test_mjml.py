@@ -162,3 +162,9 @@ def test_a_subject_may_have_statements_and_comparisons() -> None:
     compiled = compile_mjml(section("<mj-text>Hello</mj-text>"), title=subject)
     assert "<title>3 of them</title>" in render(compiled, {"n": 3}, html=True)
     assert "<title>One &amp; only</title>" in render(compiled, {"n": 1}, html=True)
+
+
+def test_a_mail_says_in_which_language_it_is() -> None:
+    compiled = compile_mjml(section("<mj-text>Hallo</mj-text>"), locale="de_AT")
+    assert '<html lang="de-AT"' in compiled
+    assert 'role="article" lang="de-AT"' in compiled
