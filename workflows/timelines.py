@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,27 +64,37 @@ class TimelineStep:
 def comparable(
     timeline: Iterable[TimelineStep],
     *,
-    time_scale: float = 1.0,
+    time_scale: float | None = None,
     resolution: dt.timedelta = dt.timedelta(seconds=1),
 ) -> list[dict[str, Any]]:
     """What two timelines have in common when the same happened: steps, relative times, results and sends.
 
     ``after`` is the time in seconds, rounded to ``resolution``, that the run had *waited* when the step was done. By
     how much workers were late is not in it, so that a run on real time, whose delays ``time_scale`` had divided,
-    compares with a simulated one. Ids and moments in results differ from run to run; that there is one is what counts.
+    compares with a simulated one; delays record the scale themselves. Ids and moments in results differ from run to
+    run; that there is one is what counts.
     """
     made = []
-    waited = dt.timedelta()
-    for step in timeline:
+    for step, waited in with_waits(timeline, time_scale=time_scale):
         row: dict[str, Any] = {"path": step.path, "type": step.type, "status": step.status}
         if step.status != NOT_REACHED:
-            if step.started_at is not None and step.due_at is not None:
-                waited += max(step.due_at - step.started_at, dt.timedelta()) * time_scale
             row["after"] = round(waited / resolution) * resolution.total_seconds()
             row["result"] = _lasting(step.result)
             row["sends"] = [_comparable_send(send) for send in step.sends]
         made.append(row)
     return made
+
+
+def with_waits(
+    timeline: Iterable[TimelineStep], *, time_scale: float | None = None
+) -> Iterator[tuple[TimelineStep, dt.timedelta]]:
+    """Each step with how long the run had waited when it was done, or will have when it is due."""
+    waited = dt.timedelta()
+    for step in timeline:
+        if step.started_at is not None and step.due_at is not None:
+            scale = time_scale or (step.result or {}).get("time_scale", 1)
+            waited += max(step.due_at - step.started_at, dt.timedelta()) * scale
+        yield step, waited
 
 
 def _comparable_send(send: TimelineSend) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from castcomm.common.api.serializers import StrictSerializer
+from workflows.services.backtesting import MAX_LAST
+from workflows.simulation.differences import KINDS
 
 MAX_USERS = 100  # of one call
 
@@ -137,3 +139,42 @@ class SimulationView(serializers.Serializer[Any]):
     assumptions = serializers.DictField(help_text="All of them, also those that were not made.")
     summary = SimulationSummary()
     people = SimulatedPersonView(many=True)
+
+
+class NewBacktest(StrictSerializer):
+    """What is tried on the last executions: ``definition``, else ``version``, else the draft."""
+
+    last = serializers.IntegerField(required=False, min_value=1, max_value=MAX_LAST)
+    definition = serializers.JSONField(required=False)
+    version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+
+
+class DifferenceView(serializers.Serializer[Any]):
+    """Something that would have been different; ``path`` names the step, empty for how the run ends."""
+
+    kind = serializers.CharField(help_text=", ".join(KINDS))
+    sentence = serializers.CharField()
+    path = serializers.CharField(allow_blank=True)
+
+
+class ComparedView(serializers.Serializer[Any]):
+    """An execution; ``differences`` is null when its person is no active member any more."""
+
+    execution = serializers.UUIDField()
+    user = serializers.UUIDField()
+    email = serializers.EmailField()
+    started_at = serializers.DateTimeField()
+    status = serializers.CharField()
+    differences = DifferenceView(many=True, allow_null=True)
+
+
+class BacktestView(serializers.Serializer[Any]):
+    """What would have been different. ``version`` is null when the draft, or an unsaved definition, was tried."""
+
+    workflow = serializers.CharField()
+    version = serializers.IntegerField(allow_null=True)
+    counts = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="executions, different, not_tried, and how many have a difference of each kind.",
+    )
+    executions = ComparedView(many=True)

@@ -9,10 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows.api.access import checked, definition_errors, members_or_error
-from workflows.api.simulation_serializers import NewSimulation, SimulationView
+from workflows.api.simulation_serializers import BacktestView, NewBacktest, NewSimulation, SimulationView
 from workflows.api.workflow_views import OneWorkflowView
+from workflows.services.backtesting import backtest_workflow
 from workflows.services.simulating import HORIZON, simulate_workflow
-from workflows.simulation.telling import simulation_json
+from workflows.simulation.telling import backtest_json, simulation_json
 
 
 class SimulateView(OneWorkflowView):
@@ -34,3 +35,16 @@ class SimulateView(OneWorkflowView):
                 **new,
             )
         return Response({"workflow": workflow.key, **simulation_json(simulation)})
+
+
+class BacktestRunView(OneWorkflowView):
+    """What would have been different for those who went through it."""
+
+    @extend_schema(request=NewBacktest, responses=BacktestView)
+    def post(self, request: Request, key: str) -> Response:
+        """Try the draft on the last executions, with what they recorded; nothing is sent and nothing is written."""
+        workflow = self.find(key)
+        new = checked(NewBacktest, request.data)
+        with definition_errors():
+            backtest = backtest_workflow(organization=self.organization, workflow=workflow, **new)
+        return Response({"workflow": workflow.key, **backtest_json(backtest)})

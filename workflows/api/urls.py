@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("workflows/<key>/publish", workflow_views.PublishView.as_view(), name="workflow-publish"),
     route("workflows/<key>/trigger", workflow_views.TriggerView.as_view(), name="workflow-trigger"),
     route("workflows/<key>/simulate", simulation_views.SimulateView.as_view(), name="workflow-simulate"),
+    route("workflows/<key>/backtest", simulation_views.BacktestRunView.as_view(), name="workflow-backtest"),
     route("events", execution_views.EventsView.as_view(), name="events"),
     route("workflow-executions", execution_views.ExecutionsView.as_view(), name="workflow-executions"),
     route(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from notifications.services.simulating.stories import SimulatedDigest
+from workflows.services.backtesting import Backtest
 from workflows.services.simulating import Simulation
 from workflows.simulation.course import Course, Happening
 from workflows.simulation.runs import SimulatedRun, sends_told
@@ -23,6 +24,30 @@ def simulation_json(simulation: Simulation) -> dict[str, Any]:
         "assumptions": simulation.assumptions.json(),
         "summary": summary_json(simulation.courses),
         "people": [course_json(course) for course in simulation.courses],
+    }
+
+
+def backtest_json(backtest: Backtest) -> dict[str, Any]:
+    """A whole backtest, but for the workflow's key."""
+    return {
+        "version": backtest.version,
+        "counts": backtest.counts(),
+        "executions": [
+            {
+                "execution": str(one.execution.id),
+                "user": str(one.execution.user_id),
+                "email": one.execution.user.email,
+                "started_at": _moment(one.execution.started_at),
+                "status": one.execution.status,
+                "differences": None
+                if one.differences is None
+                else [
+                    {"kind": each.kind, "sentence": each.sentence, "path": each.path}
+                    for each in one.differences
+                ],
+            }
+            for one in backtest.compared
+        ],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from argparse import ArgumentParser
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Organization, User
-from accounts.selectors import find_organization
 from castcomm.common.errors import CastCommError
+from workflows.management.people import find_person, read_json
 from workflows.models import Execution, StepRun, StepStatus
-from workflows.selectors import find_member
 from workflows.services.triggering import ReportedEvent, report_event
 
 _POLL = 0.1  # seconds
@@ -33,13 +31,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        organization, user = _find_person(options["user"], options["organization"])
+        organization, user = find_person(options["user"], options["organization"])
         try:
             reported = report_event(
                 organization=organization,
                 event=options["event"],
                 user=user,
-                data=_read_data(options["data"]),
+                data=read_json(options["data"], "--data"),
                 idempotency_key=options["key"],
                 source="command",
             )
@@ -88,32 +86,3 @@ def _is_settled(execution: Execution) -> bool:
         return True
     # A step that has begun and waits is asleep; one that has not begun is still to be picked up.
     return last.status == StepStatus.WAITING and last.started_at is not None
-
-
-def _read_data(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise CommandError(f"--data is not JSON: {error}") from error
-
-
-def _find_person(named: str, slug: str) -> tuple[Organization, User]:
-    if slug:
-        organization = find_organization(slug)
-        if organization is None:
-            raise CommandError(f"There is no active organization {slug!r}.")
-        user = find_member(organization, named)
-        if user is None:
-            raise CommandError(f"{named} is no active member of {slug}.")
-        return organization, user
-    found = [
-        (organization, user)
-        for organization in Organization.objects.filter(is_active=True)
-        if (user := find_member(organization, named)) is not None
-    ]
-    if not found:
-        raise CommandError(f"No active member of any organization is {named}.")
-    if len(found) > 1:
-        slugs = ", ".join(organization.slug for organization, _ in found)
-        raise CommandError(f"{named} belongs to several organizations; name one with --organization: {slugs}")
-    return found[0]
