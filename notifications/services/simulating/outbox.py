@@ -92,7 +92,10 @@ class SimulatedOutbox:
             mail = self.windows.close(digest, self._person(now), now=now)
             if mail is not None:
                 self._adopt(*mail, now=now, digest=digest)
-        due = [one for one in self._waiting if one[1].due_at <= now]
+        # Where there is room for one of several, the oldest gets it.
+        due = sorted(
+            (one for one in self._waiting if one[1].due_at <= now), key=lambda one: one[0].message.now
+        )
         self._waiting = [one for one in self._waiting if one[1].due_at > now]
         for notification, delivery in due:
             self._look_again(notification, delivery, now)
