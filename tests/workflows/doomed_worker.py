@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
 from django.db import connections
@@ -22,12 +21,13 @@ from workflows.engine.runner import Engine
 _fork = multiprocessing.get_context("fork")
 
 
-@dataclass
-class Deadly:
+class Deadly(NotificationEffects):
     """Effects that really send, until they pull the plug."""
 
-    when: str
-    left: int
+    def __init__(self, when: str, left: int) -> None:
+        super().__init__()
+        self.when = when
+        self.left = left
 
     def send(self, wanted: Send) -> Sent:
         self.left -= 1
@@ -35,7 +35,7 @@ class Deadly:
             self.die()
         if self.when == "before" and self.left == 0:
             self.die()
-        sent = NotificationEffects().send(wanted)
+        sent = super().send(wanted)
         if self.when == "after" and self.left == 0:
             self.die()
         return sent

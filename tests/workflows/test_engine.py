@@ -13,7 +13,7 @@ from castcomm.common.clock import VirtualClock
 from castcomm.common.errors import TemporarilyUnavailable
 from notifications.models import Delivery, Notification, Template
 from workflows.engine.interpreter import MAX_ATTEMPTS
-from workflows.engine.live import MembersReader
+from workflows.engine.live import MembersReader, NotificationEffects
 from workflows.engine.ports import Send, Sent
 from workflows.engine.runner import Engine
 from workflows.models import Execution, StepRun, Workflow
@@ -158,10 +158,11 @@ class TestTime:
         assert mails(organization) == []
 
 
-class Refuses:
+class Refuses(NotificationEffects):
     """Effects whose far side is away, or which breaks in an unknown way."""
 
     def __init__(self, error: Exception | None = None, *, times: int = 10**6) -> None:
+        super().__init__()
         self.error = error or TemporarilyUnavailable("Come back later.")
         self.left = times
         self.asked = 0

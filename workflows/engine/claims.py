@@ -27,18 +27,45 @@ class Claim:
     until: dt.datetime
 
 
-# The states stand in the statements as literals: that is what lets PostgreSQL use the partial indexes.
+# The states stand in the statements as literals: that is what lets PostgreSQL use the partial indexes. The
+# organizations that have something waiting are found by hops through the index, one per organization; each gets an
+# equal share of the batch, so that one with a million due steps holds up nobody.
 DUE = """
-SELECT id FROM workflows_steprun
- WHERE status = 'waiting' AND deaths = 0 AND due_at <= %s
- ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
-"""
-SUSPECT = DUE.replace("deaths = 0", "deaths > 0")
+WITH RECURSIVE waiting AS (
+  (SELECT organization_id FROM workflows_steprun WHERE status = 'waiting' AND deaths = 0
+    ORDER BY organization_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT s.organization_id FROM workflows_steprun s
+           WHERE s.status = 'waiting' AND s.deaths = 0 AND s.organization_id > waiting.organization_id
+           ORDER BY s.organization_id LIMIT 1)
+    FROM waiting WHERE waiting.organization_id IS NOT NULL
+),
+ready AS (
+  SELECT organization_id FROM waiting WHERE EXISTS (
+    SELECT 1 FROM workflows_steprun s
+     WHERE s.status = 'waiting' AND s.deaths = 0 AND s.organization_id = waiting.organization_id
+       AND s.due_at <= %(now)s)
+),
+share AS (
+  SELECT greatest(1, %(limit)s / greatest(1, count(*)))::int AS rows FROM ready
+),
+due AS (
+  SELECT due.id FROM ready, share, LATERAL (
+    SELECT s.id FROM workflows_steprun s
+     WHERE s.status = 'waiting' AND s.deaths = 0 AND s.organization_id = ready.organization_id
+       AND s.due_at <= %(now)s
+     ORDER BY s.due_at LIMIT share.rows FOR UPDATE SKIP LOCKED
+  ) due LIMIT %(limit)s
+)"""
+SUSPECT = """
+WITH due AS MATERIALIZED (
+  SELECT id FROM workflows_steprun WHERE status = 'waiting' AND deaths > 0 AND due_at <= %(now)s
+   ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)"""
 _CLAIM = """
-WITH due AS MATERIALIZED ({due})
 UPDATE workflows_steprun s
-   SET status = 'running', lease_token = %s, lease_until = %s, attempts = attempts + 1,
-       started_at = coalesce(started_at, %s)
+   SET status = 'running', lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1,
+       started_at = coalesce(started_at, %(now)s)
   FROM due WHERE s.id = due.id
 RETURNING s.id, s.execution_id, s.due_at
 """
@@ -80,6 +107,7 @@ def recover_lost_steps(*, now: dt.datetime) -> int:
 
 def _claim(due: str, now: dt.datetime, limit: int, lease: dt.timedelta) -> list[Claim]:
     token, until = new_id(), now + lease
-    rows = sql.run(_CLAIM.format(due=due), (now, limit, token, until, now))
+    given = {"now": now, "limit": limit, "token": token, "until": until}
+    rows = sql.run(due + _CLAIM, given)
     rows.sort(key=lambda row: row[2])
     return [Claim(step_run_id, execution_id, token, until) for step_run_id, execution_id, _ in rows]

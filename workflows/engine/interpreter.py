@@ -23,6 +23,7 @@ MAX_ATTEMPTS = 8
 MAX_DEATHS = 3
 FIRST_RETRY = 5.0  # seconds
 LONGEST_RETRY = 3600.0  # seconds
+_ENDS = {Outcome.STOP: ExecutionStatus.STOPPED, Outcome.DIGESTED: ExecutionStatus.DIGESTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +60,9 @@ def after_result(definition: Mapping[str, Any], place: Place, result: StepResult
     """What a step's answer means for its execution."""
     if result.outcome is Outcome.WAIT:
         return Transition(status=StepStatus.WAITING, result=result.output, due_at=result.until)
-    if result.outcome is Outcome.STOP:
-        return Transition(
-            status=StepStatus.DONE, result=result.output, ends=ExecutionStatus.STOPPED, reason=result.reason
-        )
+    if result.outcome in _ENDS:
+        ends = _ENDS[result.outcome]
+        return Transition(status=StepStatus.DONE, result=result.output, ends=ends, reason=result.reason)
     if result.outcome is Outcome.SKIP:
         return _after_skip(definition, place, result.reason, result.output)
     follows = None

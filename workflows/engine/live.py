@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import functools
+import datetime as dt
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 
 from accounts.models import Membership
 from accounts.selectors import get_membership
+from castcomm.common import sql
 from castcomm.common.clock import SystemClock
+from castcomm.common.ids import new_id
 from notifications.services.send_checks import SendOptions
 from notifications.services.sending import send_notification
-from workflows.engine.ports import Person, Send, Sent
+from workflows.engine import awaiting, windows
+from workflows.engine.ports import (
+    Assign,
+    AwaitEvent,
+    DigestClosed,
+    DigestJoined,
+    JoinDigest,
+    Origin,
+    Person,
+    Send,
+    Sent,
+)
 from workflows.engine.runner import Engine
 
 
@@ -56,7 +71,21 @@ def options_of(wanted: Send) -> SendOptions:
 
 
 class NotificationEffects:
-    """Sends through the one door of notifications, in the engine's transaction."""
+    """Sends through the one door of notifications, collects and waits in PostgreSQL: in the engine's transaction.
+
+    An engine has its own; ``begin`` and ``finish`` are called around the steps of one transaction.
+    """
+
+    def __init__(self) -> None:
+        self._wakes: dict[uuid.UUID, dt.datetime] = {}
+
+    def begin(self) -> None:
+        """A transaction begins; whatever an earlier one left is forgotten."""
+        self._wakes = {}
+
+    def finish(self) -> None:
+        """The results are recorded: do what has to come after them, before the commit."""
+        windows.wake(self._wakes)
 
     def send(self, wanted: Send) -> Sent:
         """Send once per key; raises CastCommError."""
@@ -66,10 +95,46 @@ class NotificationEffects:
         first = result.notifications[0].id if result.notifications else None
         return Sent(result.request_id, first)
 
+    def join_digest(self, wanted: JoinDigest) -> DigestJoined:
+        """Put the item into the open window, or open one."""
+        joined, woken = windows.join(wanted)
+        if woken is not None:
+            self._wakes[woken[0]] = woken[1]
+        return joined
 
-@functools.cache
+    def close_digest(self, window: str, *, now: dt.datetime) -> DigestClosed | dt.datetime:
+        """Close the window and return what is in it; or the later time at which it closes by now."""
+        return windows.close(window, now=now)
+
+    def await_event(self, wanted: AwaitEvent) -> Mapping[str, Any] | None:
+        """The data of an event that has come already, else None; raises TemporarilyUnavailable."""
+        return awaiting.subscribe(wanted)
+
+    def awaited_event(self, origin: Origin, *, now: dt.datetime) -> Mapping[str, Any] | None:
+        """The data of the event that this step waited for, or None when it has not come."""
+        return awaiting.take(origin, now=now)
+
+    def assign(self, wanted: Assign) -> str:
+        """The variant in which the person is from now on; the first one that was recorded."""
+        origin = wanted.origin
+        names = (origin.organization_id, wanted.experiment, origin.user_id)
+        sql.run(_ASSIGN, (new_id(), *names, wanted.variant, origin.workflow_id, origin.execution_id))
+        [(variant,)] = sql.run(_ASSIGNED, names)
+        return str(variant)
+
+
+_ASSIGN = """
+INSERT INTO workflows_experimentassignment
+  (id, created_at, organization_id, experiment, user_id, variant, workflow_id, execution_id)
+VALUES (%s, now(), %s, %s, %s, %s, %s, %s) ON CONFLICT (organization_id, experiment, user_id) DO NOTHING
+"""
+_ASSIGNED = """
+SELECT variant FROM workflows_experimentassignment WHERE organization_id = %s AND experiment = %s AND user_id = %s
+"""
+
+
 def live_engine() -> Engine:
-    """The engine of this process."""
+    """An engine for one run over what is due."""
     return Engine(
         clock=SystemClock(),
         people=MembersReader(),

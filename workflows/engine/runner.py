@@ -19,7 +19,7 @@ from workflows.definition import Place, place_at
 from workflows.engine import claims, interpreter
 from workflows.engine.claims import Claim
 from workflows.engine.interpreter import MAX_DEATHS, Transition
-from workflows.engine.ports import Effects, PeopleReader
+from workflows.engine.ports import Origin, PeopleReader, TransactionEffects
 from workflows.engine.values import ExecutionValues, named_results
 from workflows.engine.versions import definition_of
 from workflows.models import Execution, ExecutionStatus, StepRun, StepStatus
@@ -38,7 +38,7 @@ class Engine:
 
     clock: Clock
     people: PeopleReader
-    effects: Effects
+    effects: TransactionEffects
     time_scale: float = 1.0
     batch: int = claims.BATCH
 
@@ -81,8 +81,10 @@ class Engine:
                 return
             definition = definition_of(execution.version_id)
             place = place_at(definition, step_run.path)
+            self.effects.begin()
             transition = self._transition(execution, step_run, definition, place)
             self._record(execution, step_run, transition)
+            self.effects.finish()
 
     def _transition(
         self, execution: Execution, step_run: StepRun, definition: Mapping[str, Any], place: Place
@@ -101,6 +103,7 @@ class Engine:
                 )
                 context = StepContext(
                     clock=self.clock,
+                    origin=_origin(execution, step_run, place),
                     person=person,
                     data=execution.data,
                     values=values,
@@ -169,6 +172,18 @@ def _results_of(execution: Execution, definition: Mapping[str, Any]) -> Callable
         return named_results(definition, dict(rows.values_list("path", "result")))
 
     return read
+
+
+def _origin(execution: Execution, step_run: StepRun, place: Place) -> Origin:
+    return Origin(
+        organization_id=execution.organization_id,
+        user_id=execution.user_id,
+        workflow_id=execution.workflow_id,
+        execution_id=execution.id,
+        step_run_id=step_run.id,
+        scope=place.id or place.path,
+        started_at=execution.started_at,
+    )
 
 
 def _still_ours(step_run: StepRun, claim: Claim) -> bool:

@@ -55,6 +55,19 @@ class ExecutionValues:
         return None
 
 
+class EventValues:
+    """What a match is about: ``event.x`` is the event's data, ``data.x`` the run's; a bare ``x`` is in the event."""
+
+    def __init__(self, *, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self._sources = {"event": event, "data": data}
+
+    def look_up(self, path: Sequence[str]) -> Any:
+        """The value under the dotted path, or None when there is none."""
+        if len(path) > 1 and path[0] in self._sources:
+            return _inside(self._sources[path[0]], path[1:])
+        return _inside(self._sources["event"], path)
+
+
 def named_results(definition: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
     """``results`` by path, and by id as well for the steps that have one."""
     ids = {step_id: place.path for step_id, place in places_by_id(definition).items()}

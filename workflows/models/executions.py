@@ -12,6 +12,7 @@ class ExecutionStatus(models.TextChoices):
     RUNNING = "running", "Running"
     COMPLETED = "completed", "Completed"
     STOPPED = "stopped", "Stopped by a step"
+    DIGESTED = "digested", "Collected into another run"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
 
@@ -46,6 +47,11 @@ class Execution(TenantModel):
             models.Index(fields=["organization", "-created_at", "-id"], name="execution_recent"),
             models.Index(fields=["workflow", "user"], name="execution_of_person"),
             models.Index(
+                fields=["organization", "user"],
+                condition=models.Q(status="running"),
+                name="execution_under_way",
+            ),
+            models.Index(
                 fields=["organization", "cancellation_key"],
                 condition=models.Q(status="running") & ~models.Q(cancellation_key=""),
                 name="execution_cancellable",
@@ -58,6 +64,7 @@ class Execution(TenantModel):
 
 class StepStatus(models.TextChoices):
     WAITING = "waiting", "Waiting"
+    PAUSED = "paused", "Due, but the workflow is paused"
     RUNNING = "running", "Running"
     DONE = "done", "Done"
     SKIPPED = "skipped", "Skipped"
@@ -99,8 +106,11 @@ class StepRun(TenantModel):
         ]
         indexes = [
             models.Index(
-                fields=["due_at"], condition=models.Q(status="waiting", deaths=0), name="step_run_due"
+                fields=["organization", "due_at"],
+                condition=models.Q(status="waiting", deaths=0),
+                name="step_run_due",
             ),
+            models.Index(fields=["execution"], condition=models.Q(status="paused"), name="step_run_paused"),
             models.Index(
                 fields=["due_at"], condition=models.Q(status="waiting", deaths__gt=0), name="step_run_suspect"
             ),

@@ -40,6 +40,9 @@ class Workflow(TenantModel):
     is_active = models.BooleanField(
         default=True, help_text="Switched off, it starts no more runs; those that go on are finished."
     )
+    paused_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since when its runs stand still; empty while they go on."
+    )
     current_version = models.ForeignKey(
         "workflows.WorkflowVersion", on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
     )

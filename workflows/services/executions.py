@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 
 from django.db import transaction
 
-from accounts.models import Organization
+from accounts.models import Organization, User
 from castcomm.common.clock import SystemClock
 from castcomm.common.errors import Conflict
 from workflows import doorbell
@@ -17,7 +18,7 @@ from workflows.engine.versions import definition_of
 from workflows.models import Execution, ExecutionStatus, StepRun, StepStatus
 from workflows.services.inputs import check_key
 
-_OPEN = (StepStatus.WAITING, StepStatus.RUNNING)
+_OPEN = (StepStatus.WAITING, StepStatus.PAUSED, StepStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,25 @@ def cancel_by_key(*, organization: Organization, cancellation_key: str) -> list[
     )
     with transaction.atomic():
         return [cancel_execution(execution=execution) for execution in running.order_by("id")]
+
+
+def cancel_on_event(*, organization: Organization, user: User, event: str) -> list[Execution]:
+    """Cancel the person's running executions whose definition names ``event`` in ``cancelOn``."""
+    running = Execution.objects.for_organization(organization).filter(
+        user=user, status=ExecutionStatus.RUNNING
+    )
+    concerned = [
+        execution
+        for execution in running.order_by("id")
+        if event in definition_of(execution.version_id).get("cancelOn", ())
+    ]
+    return [_cancel(execution, f"The event {event!r} came.") for execution in concerned]
+
+
+def _cancel(execution: Execution, reason: str) -> Execution:
+    with contextlib.suppress(Conflict):  # it ended at this moment
+        return cancel_execution(execution=execution, reason=reason).execution
+    return execution
 
 
 def retry_execution(*, execution: Execution) -> StepRun:

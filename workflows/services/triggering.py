@@ -18,9 +18,11 @@ from notifications.selectors import event_notifies
 from notifications.services.sending import SendResult, send_notification
 from workflows import doorbell
 from workflows.definition import first_place
+from workflows.engine import awaiting
 from workflows.engine.runner import begin_step
 from workflows.models import Execution, ExecutionStatus, Reentry, Workflow
 from workflows.selectors import workflows_started_by
+from workflows.services.executions import cancel_on_event
 from workflows.services.inputs import check_data, check_event, check_key
 
 log = structlog.get_logger(__name__)
@@ -28,9 +30,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedEvent:
-    """What an event set off. ``refused`` maps the key of a workflow that did not start to the reason."""
+    """What an event set off. ``refused`` maps the key of a workflow that did not start to the reason.
+
+    ``woken`` counts the runs that had waited for it, ``cancelled`` are those that it ended.
+    """
 
     executions: list[Execution]
+    woken: int = 0
+    cancelled: list[Execution] = field(default_factory=list)
     notification: SendResult | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,6 +68,9 @@ def report_event(
 ) -> ReportedEvent:
     """Start every active workflow that listens to ``event``, for ``user``, in one transaction.
 
+    Runs of the person whose workflow is cancelled on the event end, those that wait for it go on. The event is
+    recorded.
+
     When the event type of the same key is marked to notify on event, its notification is sent too. The same
     ``idempotency_key`` starts each workflow once. Raises InvalidInput (``user`` is no active member, data).
     """
@@ -70,6 +80,18 @@ def report_event(
     executions: list[Execution] = []
     refused: dict[str, str] = {}
     with transaction.atomic():
+        cancelled = cancel_on_event(organization=organization, user=user, event=event)
+        woken = awaiting.record(
+            organization_id=organization.id,
+            user_id=user.id,
+            event=event,
+            data=checked,
+            source=source,
+            idempotency_key=key,
+            now=SystemClock().now(),
+        )
+        if woken:
+            doorbell.ring_on_commit()
         notification = _notify(organization, event, user, checked, key)
         for workflow in workflows_started_by(organization=organization, event=event):
             try:
@@ -77,7 +99,9 @@ def report_event(
             except Conflict as error:
                 refused[workflow.key] = error.message
     log.info("workflow.event", workflow_event=event, started=len(executions), refused=sorted(refused))
-    return ReportedEvent(executions=executions, notification=notification, refused=refused)
+    return ReportedEvent(
+        executions=executions, woken=woken, cancelled=cancelled, notification=notification, refused=refused
+    )
 
 
 def trigger_workflow(

@@ -18,7 +18,7 @@ from notifications.services.simulating.outbox import SimulatedOutbox
 from workflows.definition import Place, first_place
 from workflows.engine import interpreter
 from workflows.engine.interpreter import FIRST_RETRY, LONGEST_RETRY, Transition
-from workflows.engine.ports import Person
+from workflows.engine.ports import Origin, Person
 from workflows.engine.values import ExecutionValues, named_results
 from workflows.models import ExecutionStatus, Reentry, StepStatus
 from workflows.simulation.assumptions import AssumedChange, AssumedEvent, Assumptions
@@ -121,12 +121,22 @@ class Course:
         definition = self.world.definition
         if event.event in definition.get("cancelOn", ()):
             effect = self._cancel(event.event)
+        self.effects.report(event.event, event.data)
+        self._wake()
         if event.event == definition.get("triggerEvent"):
             refused = self._refusal()
             effect = refused or "It started another run."
             if not refused:
                 self._begin_run(event.data, event.event)
         self.happenings.append(Happening(self.clock.now(), "event", event.event, event.data, effect))
+
+    def _wake(self) -> None:
+        woken = self.effects.take_woken()
+        for run in self.runs if woken else ():
+            for step in run.steps:
+                if step.id in woken and step.status == StepStatus.WAITING:
+                    step.due_at = woken[step.id]
+                    self._wait(run, step)
 
     def _cancel(self, event: str) -> str:
         running = [run for run in self.runs if run.status == ExecutionStatus.RUNNING]
@@ -193,6 +203,15 @@ class Course:
         definition = self.world.definition
         return StepContext(
             clock=self.clock,
+            origin=Origin(
+                organization_id=self.person.organization.id,
+                user_id=self.person.id,
+                workflow_id=self.world.workflow.id if self.world.workflow else run.id,
+                execution_id=run.id,
+                step_run_id=step.id,
+                scope=step.place.id or step.place.path,
+                started_at=run.started_at,
+            ),
             person=self.person,
             data=run.data,
             values=ExecutionValues(
@@ -217,6 +236,7 @@ class Course:
             self._begin_step(run, transition.follows)
         elif transition.ends is not None:
             self._end(run, transition.ends, transition.reason)
+        self._wake()
 
     def _end(self, run: SimulatedRun, status: ExecutionStatus, reason: str) -> None:
         run.status, run.reason, run.finished_at = status, reason, self.clock.now()

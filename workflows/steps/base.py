@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from castcomm.common.clock import Clock
 from castcomm.common.registry import Registry
-from workflows.engine.ports import Effects, Person
+from workflows.engine.ports import Effects, Origin, Person
 from workflows.errors import Problem
 
 
@@ -26,6 +26,7 @@ class Outcome(enum.Enum):
     ENTER = "enter"
     WAIT = "wait"
     STOP = "stop"
+    DIGESTED = "digested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,11 @@ class StepResult:
         """End the execution here; ``reason`` is a sentence."""
         return cls(outcome=Outcome.STOP, output=output or {}, reason=reason)
 
+    @classmethod
+    def digested(cls, reason: str, output: Mapping[str, Any]) -> StepResult:
+        """End the execution here: another run of the person goes on with what it brought."""
+        return cls(outcome=Outcome.DIGESTED, output=output, reason=reason)
+
 
 class Expression(NamedTuple):
     """An expression in a step: where (relative to the step), its text, and what it should give.
@@ -114,12 +120,14 @@ class Catalog(Protocol):
 class StepContext:
     """What a running step has at hand. ``earlier`` is what it recorded when it went to sleep, else None.
 
-    ``key`` is the same for each try of this step run and for no other: the idempotency key of its effects.
+    ``origin`` says which step of which run it is. ``key`` is the same for each try of this step run and for no other:
+    the idempotency key of its effects.
     ``time_scale`` divides delays. ``values`` looks names of expressions up. ``critical`` says that preferences and
     quiet hours must not hold back what the workflow sends.
     """
 
     clock: Clock
+    origin: Origin
     person: Person
     data: Mapping[str, Any]
     values: Values
