@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from castcomm.common import sql
 from castcomm.common.ids import new_id
@@ -19,12 +19,13 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run one step until ``until``."""
+    """The right to run one step until ``until``. A suspect is one whose worker has died before."""
 
     step_run_id: uuid.UUID
     execution_id: uuid.UUID
     token: uuid.UUID
     until: dt.datetime
+    is_suspect: bool = False
 
 
 # The states stand in the statements as literals: that is what lets PostgreSQL use the partial indexes. The
@@ -91,7 +92,7 @@ def claim_due_steps(*, now: dt.datetime, limit: int = BATCH, lease: dt.timedelta
 
 def claim_suspect(*, now: dt.datetime, lease: dt.timedelta = LEASE) -> list[Claim]:
     """Take at most one due step whose worker has died before."""
-    return _claim(SUSPECT, now, 1, lease)
+    return [replace(claim, is_suspect=True) for claim in _claim(SUSPECT, now, 1, lease)]
 
 
 def release_steps(claims: list[Claim]) -> None:

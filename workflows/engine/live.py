@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 
 from accounts.models import Membership
-from accounts.selectors import get_membership
+from accounts.selectors import active_memberships, get_membership
 from castcomm.common import sql
 from castcomm.common.clock import SystemClock
 from castcomm.common.ids import new_id
@@ -38,6 +38,20 @@ class MembersReader:
         """The person, or None when they are no longer an active member."""
         membership = get_membership(user_id, organization_id)
         return person_of(membership) if membership is not None else None
+
+    def find_all(
+        self, wanted: Sequence[tuple[uuid.UUID, uuid.UUID]]
+    ) -> dict[tuple[uuid.UUID, uuid.UUID], Person]:
+        """The active members among these pairs, read at once."""
+        pairs = set(wanted)
+        memberships = active_memberships().filter(
+            user__in={user for user, _ in pairs}, organization__in={organization for _, organization in pairs}
+        )
+        return {
+            (one.user_id, one.organization_id): person_of(one)
+            for one in memberships.select_related("user", "organization")
+            if (one.user_id, one.organization_id) in pairs
+        }
 
 
 def person_of(membership: Membership) -> Person:

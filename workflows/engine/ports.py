@@ -33,6 +33,12 @@ class PeopleReader(Protocol):
         """The person, or None when they are no longer an active member of the organization."""
         ...
 
+    def find_all(
+        self, wanted: Sequence[tuple[uuid.UUID, uuid.UUID]]
+    ) -> Mapping[tuple[uuid.UUID, uuid.UUID], Person]:
+        """The people of these pairs of user and organization; who is no active member is left out."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
