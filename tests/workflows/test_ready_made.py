@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import Organization
-from notifications.models import Template
+from accounts.models import Organization, User
+from notifications.models import Notification, Template
 from notifications.services.ready_made import ready_made
-from workflows.models import Workflow
+from workflows.models import Execution, Workflow
 from workflows.services.drafts import update_workflow
 from workflows.services.publishing import publish_workflow
 from workflows.services.ready_made import KEYS, SWITCHED_ON, read_ready_made
+from workflows.services.triggering import report_event
 
 
 def run(*arguments: str) -> str:
@@ -49,6 +53,53 @@ def test_each_comes_with_all_that_it_names(organization: Organization, key: str)
     assert workflow.key == key
     assert publish_workflow(workflow=workflow).number == 1
     assert Template.objects.for_organization(organization).filter(key="layout").exists()
+
+
+@pytest.fixture
+def switched_on(organization: Organization, person: User) -> Callable[[str], None]:
+    def switch(key: str) -> None:
+        run("--only", f"workflows/{key}")
+        update_workflow(workflow=Workflow.objects.get(key=key), is_active=True)
+
+    return switch
+
+
+def sent() -> list[tuple[str, dict[str, Any]]]:
+    rows = Notification.objects.order_by("created_at", "id").select_related("event_type", "request")
+    return [(row.event_type.key, row.request.data) for row in rows]
+
+
+def test_unread_messages_are_followed_up_until_they_are_read(
+    organization: Organization, person: User, switched_on: Any, pass_time: Any
+) -> None:
+    switched_on("unread_chat_follow_up")
+    report = functools.partial(report_event, organization=organization, user=person)
+    report(event="chat_unread", data={"count": 3, "senders": ["Demo One"]})
+    pass_time(seconds=1)
+    assert sent() == []
+    pass_time(minutes=16)
+    assert [key for key, _ in sent()] == ["chat_unread"]
+    report(event="chat_read")
+    pass_time(days=2)
+    assert Execution.objects.get().reason == "The messages were read."
+    report(event="chat_unread", data={"count": 1})
+    pass_time(seconds=1)
+    pass_time(minutes=16)
+    pass_time(days=1, minutes=1)
+    assert [key for key, _ in sent()] == ["chat_unread", "chat_unread", "direct"]
+
+
+def test_activity_of_an_hour_is_one_message(
+    organization: Organization, person: User, switched_on: Any, pass_time: Any
+) -> None:
+    switched_on("activity_digest")
+    for number in range(3):
+        report_event(
+            organization=organization, user=person, event="activity", data={"title": f"Thing {number}"}
+        )
+        pass_time(minutes=1)
+    pass_time(hours=1)
+    assert [key for key, _ in sent()] == ["activity_summary"]
 
 
 def test_unknown_names_and_unclear_organizations_are_refused(

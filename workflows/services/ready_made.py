@@ -22,7 +22,9 @@ SWITCHED_ON = ("welcome_sequence",)
 SWITCHED_OFF = {
     "profile_completion": Reentry.ONCE,
     "password_reset": Reentry.ALWAYS,
+    "activity_digest": Reentry.ALWAYS,
     "re_engagement": Reentry.ONE_AT_A_TIME,
+    "unread_chat_follow_up": Reentry.ONE_AT_A_TIME,
 }
 KEYS = (*SWITCHED_ON, *SWITCHED_OFF)
 
