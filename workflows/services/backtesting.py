@@ -16,9 +16,10 @@ from castcomm.common.read_only import reading_only
 from workflows.models import Execution, ExecutionStatus, Workflow
 from workflows.selectors import executions_of, timelines_of
 from workflows.services.simulating import LONGEST, choose_definition
+from workflows.simulation.assumptions import Assumptions
 from workflows.simulation.course import Course
 from workflows.simulation.differences import KINDS, Difference, Told, differences
-from workflows.simulation.recorded import recorded_assumptions
+from workflows.simulation.recorded import events_of, recorded_assumptions
 from workflows.simulation.world import CHUNK, World, read_world
 from workflows.timelines import TimelineStep
 
@@ -27,7 +28,11 @@ MAX_LAST = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """An execution, and what would have been different; None when its person is no member any more."""
+    """An execution, and what would have been different.
+
+    That is None when its person is no member any more, and for one that was collected into another: alone it would not
+    have been.
+    """
 
     execution: Execution
     differences: Sequence[Difference] | None
@@ -90,21 +95,27 @@ def _compared(
     world = read_world(
         organization=organization, workflow=workflow, definition=definition, user_ids=user_ids, now=now
     )
-    timelines = timelines_of(chunk)
+    timelines, events = timelines_of(chunk), events_of(chunk)
     for execution in chunk:
         timeline = timelines[execution.id]
-        found = _tried(world, execution, timeline, now) if execution.user_id in world.people else None
+        recorded = recorded_assumptions(execution, timeline, events.get(execution.user_id, ()))
+        can_be = execution.user_id in world.people and execution.status != ExecutionStatus.DIGESTED
+        found = _tried(world, execution, timeline, recorded, now) if can_be else None
         yield Compared(execution=execution, differences=found)
 
 
 def _tried(
-    world: World, execution: Execution, timeline: Sequence[TimelineStep], now: dt.datetime
+    world: World,
+    execution: Execution,
+    timeline: Sequence[TimelineStep],
+    recorded: Assumptions,
+    now: dt.datetime,
 ) -> list[Difference]:
     is_running = execution.status == ExecutionStatus.RUNNING
     course = Course(
         world,
         world.people[execution.user_id],
-        recorded_assumptions(execution, timeline),
+        recorded,
         start=execution.started_at,
         until=now if is_running else execution.started_at + LONGEST,
     ).play(execution.data, event=execution.event)

@@ -11,17 +11,19 @@ import itertools
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from castcomm.common.clock import VirtualClock
 from notifications.services.simulating.outbox import SimulatedOutbox
+from notifications.vocabulary import Channel
 from workflows.definition import Place, first_place
 from workflows.engine import interpreter
 from workflows.engine.interpreter import FIRST_RETRY, LONGEST_RETRY, Transition
 from workflows.engine.ports import Origin, Person
 from workflows.engine.values import ExecutionValues, named_results
 from workflows.models import ExecutionStatus, Reentry, StepStatus
-from workflows.simulation.assumptions import AssumedChange, AssumedEvent, Assumptions
+from workflows.simulation.assumptions import CLICKED, OPENED, AssumedChange, AssumedEvent, Assumptions
 from workflows.simulation.effects import ListedEffects
 from workflows.simulation.runs import SimulatedRun, SimulatedStep
 from workflows.simulation.world import World
@@ -63,6 +65,7 @@ class Course:
         self.clock = VirtualClock(start)
         self.outbox = SimulatedOutbox(world.surroundings, person.id, start=start, rendering=rendering)
         self.effects = ListedEffects(self.clock, self.outbox)
+        self.effects.variants = {**world.variants.get(person.id, {}), **assumptions.variants}
         self.runs: list[SimulatedRun] = []
         self.happenings: list[Happening] = []
         self.tries = 0
@@ -79,6 +82,7 @@ class Course:
                 self._take()()
             elif self._outbox_is_due(moment):
                 self.outbox.settle_due(moment)
+                self._plan_opens()
             else:
                 self._take()()
         if self.tries >= MAX_TRIES:
@@ -102,17 +106,34 @@ class Course:
 
     def _plan_assumptions(self) -> None:
         for change in self.assumptions.attributes:
-            self._at(self.start + change.after, _CHANGES, lambda change=change: self._change(change))  # type: ignore[misc]
+            self._at(self.start + change.after, _CHANGES, partial(self._change, change))
         for event in self.assumptions.events:
-            self._at(self.start + event.after, _EVENTS, lambda event=event: self._happen(event))  # type: ignore[misc]
+            self._at(self.start + event.after, _EVENTS, partial(self._happen, event))
+
+    def _plan_opens(self) -> None:
+        """What went out by mail is opened and clicked as long after as is assumed."""
+        for notification, delivery in self.outbox.take_gone():
+            message = notification.message
+            data = {
+                "notification": str(notification.id),
+                "channel": delivery.channel,
+                "event_type": message.event_type.key,
+                "template": message.template.key if message.template is not None else "",
+            }
+            for event, after in ((OPENED, self.assumptions.opened), (CLICKED, self.assumptions.clicked)):
+                if after is not None and delivery.channel == Channel.EMAIL:
+                    due = self.clock.now() + after
+                    assumed = AssumedEvent(after=due - self.start, event=event, data=data)
+                    self._at(due, _EVENTS, partial(self._happen, assumed))
 
     def _change(self, change: AssumedChange) -> None:
         self.set_attributes(change.changes)
         self.happenings.append(Happening(self.clock.now(), "attributes", "", change.changes))
 
     def set_attributes(self, changes: Mapping[str, Any]) -> None:
-        """What expressions and templates see of the person from now on."""
-        attributes = {**self.person.attributes, **changes}
+        """What expressions and templates see of the person from now on; None takes an attribute away."""
+        merged = {**self.person.attributes, **changes}
+        attributes = {name: value for name, value in merged.items() if value is not None}
         self.person = replace(self.person, attributes=attributes)
         self.outbox.know_attributes(attributes)
 
@@ -184,6 +205,7 @@ class Course:
         step.started_at = step.started_at or self.clock.now()
         transition = self._transition(run, step)
         step.sends += self.effects.take_sent()
+        self._plan_opens()
         self._record(run, step, transition)
 
     def _transition(self, run: SimulatedRun, step: SimulatedStep) -> Transition:

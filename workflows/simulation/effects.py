@@ -27,6 +27,7 @@ from workflows.engine.ports import (
 
 @dataclass(slots=True)
 class _Window:
+    id: uuid.UUID
     owner: Origin
     opened_at: dt.datetime
     closes_at: dt.datetime
@@ -45,6 +46,7 @@ class ListedEffects:
         self._waiting: dict[uuid.UUID, AwaitEvent] = {}
         self._arrived: dict[uuid.UUID, Mapping[str, Any]] = {}
         self._events: list[tuple[dt.datetime, str, Mapping[str, Any]]] = []
+        self.variants: dict[str, str] = {}
         self.woken: dict[uuid.UUID, dt.datetime] = {}
 
     def take_sent(self) -> list[SimulatedNotification]:
@@ -79,7 +81,11 @@ class ListedEffects:
         if not windows or windows[-1].closed_at is not None:
             last = max((one.closed_at or one.opened_at for one in windows), default=None)
             passes = wanted.look_back is not None and (last is None or last <= wanted.now - wanted.look_back)
-            windows.append(_Window(wanted.origin, wanted.now, wanted.until))
+            windows.append(
+                _Window(
+                    uuid.uuid5(wanted.origin.step_run_id, wanted.key), wanted.origin, wanted.now, wanted.until
+                )
+            )
         window = windows[-1]
         window.items.append(wanted.item)
         if wanted.sliding_max is not None:
@@ -88,13 +94,12 @@ class ListedEffects:
             window.closed_at = wanted.now
         if window.owner.step_run_id != wanted.origin.step_run_id:
             self.woken[window.owner.step_run_id] = window.closed_at or window.closes_at
-        number = len(windows) - 1
-        name = f"{number}:{wanted.origin.scope}:{wanted.key}"
-        return DigestJoined(name, window.owner.execution_id, window.closes_at, window.closed_at is not None)
+        return DigestJoined(
+            str(window.id), window.owner.execution_id, window.closes_at, window.closed_at is not None
+        )
 
     def close_digest(self, window: str, *, now: dt.datetime) -> DigestClosed | dt.datetime:
-        number, scope, key = window.split(":", 2)
-        found = self._windows[scope, key][int(number)]
+        found = next(one for windows in self._windows.values() for one in windows if str(one.id) == window)
         if found.closed_at is None and found.closes_at > now:
             return found.closes_at
         found.closed_at = found.closed_at or now
@@ -113,4 +118,5 @@ class ListedEffects:
         return self._arrived.get(origin.step_run_id)
 
     def assign(self, wanted: Assign) -> str:
-        return wanted.variant
+        """The variant that is assumed, or recorded of the person, or else chosen."""
+        return self.variants.setdefault(wanted.experiment, wanted.variant)

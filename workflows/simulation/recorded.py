@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from workflows.models import Execution
+from workflows.models import Execution, RecordedEvent
 from workflows.simulation.assumptions import AssumedChange, AssumedEvent, Assumptions
 from workflows.timelines import TimelineStep
 
 _NO_ATTRIBUTE = ("data", "steps", "event")
 
 
-def recorded_assumptions(execution: Execution, timeline: Iterable[TimelineStep]) -> Assumptions:
+Events = Mapping[uuid.UUID, Sequence[RecordedEvent]]
+
+
+def events_of(executions: Sequence[Execution]) -> Events:
+    """The events of these executions' people since the first of them began, by person and in order."""
+    if not executions:
+        return {}
+    rows = RecordedEvent.objects.filter(
+        organization_id=executions[0].organization_id,
+        user_id__in={execution.user_id for execution in executions},
+        created_at__gte=min(execution.started_at for execution in executions),
+    )
+    made: dict[uuid.UUID, list[RecordedEvent]] = {}
+    for row in rows.order_by("created_at", "id"):
+        made.setdefault(row.user_id, []).append(row)
+    return made
+
+
+def recorded_assumptions(
+    execution: Execution, timeline: Iterable[TimelineStep], events: Sequence[RecordedEvent]
+) -> Assumptions:
     """The events that came, the attributes that were read, the variants that were chosen, each at its time.
 
     An attribute is taken to have been from the start what it was when it was first read.
     """
     steps = [step for step in timeline if step.result is not None]
     return Assumptions(
-        events=tuple(_events(steps, execution.started_at)),
+        events=tuple(_events(execution, events) if events else _awaited(steps, execution.started_at)),
         attributes=tuple(_attributes(steps, execution)),
         variants={
             step.result["experiment"]: step.result["variant"]
@@ -30,8 +51,17 @@ def recorded_assumptions(execution: Execution, timeline: Iterable[TimelineStep])
     )
 
 
-def _events(steps: Sequence[TimelineStep], started_at: dt.datetime) -> Iterator[AssumedEvent]:
+def _events(execution: Execution, events: Sequence[RecordedEvent]) -> Iterator[AssumedEvent]:
+    """What came after it began, not the event that started it; the same again starts another run, as it did."""
+    for row in events:
+        after = row.created_at - execution.started_at
+        if after > dt.timedelta():
+            yield AssumedEvent(after=after, event=row.event, data=row.data)
+
+
+def _awaited(steps: Sequence[TimelineStep], started_at: dt.datetime) -> Iterator[AssumedEvent]:
     for step in steps:
+        # Recorded events are kept for a while; what a step waited for is kept with it.
         result: Mapping[str, Any] = step.result or {}
         if step.type == "wait_for_event" and result.get("arrived") and step.finished_at is not None:
             after = max(step.finished_at - started_at, dt.timedelta())

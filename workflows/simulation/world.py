@@ -13,20 +13,24 @@ from accounts.selectors import members_of
 from notifications.services.simulating.surroundings import Surroundings, read_surroundings
 from workflows.engine.live import person_of
 from workflows.engine.ports import Person
-from workflows.models import Reentry, Workflow
+from workflows.models import ExperimentAssignment, Reentry, Workflow
 
 CHUNK = 500  # people read with one statement each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A definition and the people whom it is tried on; ``workflow`` is None for one that was never saved."""
+    """A definition and the people whom it is tried on; ``workflow`` is None for one that was never saved.
+
+    ``variants`` has the experiments in which people are already, by the experiment's key.
+    """
 
     organization: Organization
     workflow: Workflow | None
     definition: Mapping[str, Any]
     people: Mapping[uuid.UUID, Person]
     surroundings: Surroundings
+    variants: Mapping[uuid.UUID, Mapping[str, str]]
 
     @property
     def reentry(self) -> str:
@@ -52,4 +56,13 @@ def read_world(
         definition=definition,
         people=people,
         surroundings=surroundings,
+        variants=_variants(organization, list(people)),
     )
+
+
+def _variants(organization: Organization, user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, str]]:
+    made: dict[uuid.UUID, dict[str, str]] = {}
+    rows = ExperimentAssignment.objects.for_organization(organization).filter(user_id__in=user_ids)
+    for user_id, experiment, variant in rows.values_list("user_id", "experiment", "variant"):
+        made.setdefault(user_id, {})[experiment] = variant
+    return made

@@ -44,7 +44,6 @@ from notifications.services.smart_send.moments import NO_MOMENTS, Moments, momen
 from notifications.vocabulary import Channel, DeliveryStatus, Reason
 
 Waiting = tuple[SimulatedNotification, SimulatedDelivery]
-_GONE = (DeliveryStatus.SENT, DeliveryStatus.DELIVERED)
 
 
 class SimulatedOutbox:
@@ -66,6 +65,7 @@ class SimulatedOutbox:
         self._waiting: list[Waiting] = []
         self.windows = SimulatedWindows(surroundings, user_id, start=start)
         self.sent: list[SimulatedNotification] = []
+        self._gone: list[Waiting] = []
 
     def know_attributes(self, attributes: Mapping[str, Any]) -> None:
         """What the person's attributes are from now on; templates see them."""
@@ -86,8 +86,13 @@ class SimulatedOutbox:
         closes = self.windows.next_close()
         return min([*moments, closes] if closes is not None else moments, default=None)
 
-    def settle_due(self, now: dt.datetime) -> list[Waiting]:
-        """Do what is due at ``now``; returns what went out by that."""
+    def take_gone(self) -> list[Waiting]:
+        """What went out since the last time that this was asked, but for the inbox."""
+        taken, self._gone = self._gone, []
+        return taken
+
+    def settle_due(self, now: dt.datetime) -> None:
+        """Do what is due at ``now``."""
         for digest in self.windows.due(now):
             mail = self.windows.close(digest, self._person(now), now=now)
             if mail is not None:
@@ -99,7 +104,6 @@ class SimulatedOutbox:
         self._waiting = [one for one in self._waiting if one[1].due_at > now]
         for notification, delivery in due:
             self._look_again(notification, delivery, now)
-        return [one for one in due if one[1].went_out_at == now]
 
     def _take(self, message: Message) -> SimulatedNotification:
         person = self._person(message.now)
@@ -197,6 +201,8 @@ class SimulatedOutbox:
         delivery.went_out_at = now
         if self._rendering:
             self._fill_in(notification, delivery, now)
+        if delivery.went_out_at is not None:
+            self._gone.append((notification, delivery))
 
     def _fill_in(
         self, notification: SimulatedNotification, delivery: SimulatedDelivery, now: dt.datetime

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -28,12 +28,14 @@ from notifications.services import dispatch, provider_accounts
 from notifications.services.digests.closing import close_due
 from notifications.services.recipients import address_index
 from tests.notifications.smtp_server import smtp_server
+from workflows.durations import parse_duration
 from workflows.engine.live import MembersReader, NotificationEffects
 from workflows.engine.runner import Engine
 from workflows.models import Execution, StepRun, Workflow
 from workflows.selectors import timeline_of
+from workflows.services.backtesting import backtest_workflow
 from workflows.services.simulating import simulate_workflow
-from workflows.services.triggering import trigger_event
+from workflows.services.triggering import report_event, trigger_event
 from workflows.simulation.course import Course
 from workflows.timelines import TimelineStep, comparable
 
@@ -56,16 +58,22 @@ def next_moment() -> dt.datetime | None:
     return min([*steps, *deliveries, *windows], default=None)
 
 
-def live_through(start: dt.datetime, organization: Organization, person: User) -> Execution:
+def live_through(
+    start: dt.datetime, organization: Organization, person: User, events: Sequence[dict[str, Any]]
+) -> None:
     """Let it really happen, with the clock stopped at each moment at which something is due."""
     engine = Engine(clock=RealTime(), people=MembersReader(), effects=NotificationEffects())
+    coming = [(start + parse_duration(one["after"]), one["event"], one.get("data", {})) for one in events]
     with time_machine.travel(start, tick=False) as traveller:
-        [execution] = trigger_event(organization=organization, event="happened", user=person)
+        trigger_event(organization=organization, event="happened", user=person)
         for _ in range(100):
-            moment = next_moment()
-            if moment is None:
-                return execution
-            traveller.move_to(max(moment, now()))
+            moments = [one for one in (next_moment(), *(at for at, _, _ in coming[:1])) if one is not None]
+            if not moments:
+                return
+            traveller.move_to(max(min(moments), now()))
+            if coming and coming[0][0] <= now():
+                _, event, data = coming.pop(0)
+                report_event(organization=organization, event=event, user=person, data=data)
             close_due()
             for channel in ("in_app", "email"):
                 for priority in range(4):
@@ -90,15 +98,27 @@ def simulated_beside_real(
 ) -> Iterator[Callable[..., Course]]:
     """Simulates, then lives through it, and holds the one to the other."""
 
-    def run(*steps: dict[str, Any], start: dt.datetime) -> Course:
+    def run(*steps: dict[str, Any], start: dt.datetime, events: Sequence[dict[str, Any]] = ()) -> Course:
         workflow = make_workflow(*steps)
         [course] = simulate_workflow(
-            organization=organization, users=[member.id], workflow=workflow, start=start, rendering=True
+            organization=organization,
+            users=[member.id],
+            workflow=workflow,
+            start=start,
+            assumptions={"events": list(events)},
+            rendering=True,
         ).courses
-        execution = live_through(start, organization, member)
-        real, simulated = timeline_of(execution), course.runs[0].timeline(workflow.definition)
-        assert comparable(simulated) == comparable(real)
-        assert list(left(simulated)) == list(left(real))
+        live_through(start, organization, member, events)
+        executions = list(Execution.objects.order_by("started_at", "id"))
+        assert len(executions) == len(course.runs)
+        for execution, simulated_run in zip(executions, course.runs, strict=True):
+            real, simulated = timeline_of(execution), simulated_run.timeline(workflow.definition)
+            assert comparable(simulated) == comparable(real)
+            assert list(left(simulated)) == list(left(real))
+            assert (simulated_run.status, simulated_run.finished_at) == (
+                execution.status,
+                execution.finished_at,
+            )
         return course
 
     for key in ("a", "b", "c", "d", "news"):
@@ -194,6 +214,76 @@ def test_a_suppression_ends_by_itself(
     workflow = make_workflow(email("a"), {"type": "delay", "duration": 72 * HOUR}, email("a"))
     [course] = simulate_workflow(organization=organization, users=[member.id], workflow=workflow).courses
     assert reasons(course) == [["suppression"], ["requested"]]
+
+
+def test_experiments_awaited_events_and_digests(
+    morning: dt.datetime, simulated_beside_real: Callable[..., Course], organization: Organization
+) -> None:
+    course = simulated_beside_real(
+        {"type": "digest", "id": "together", "window": "PT2H"},
+        {
+            "type": "experiment",
+            "key": "tone",
+            "variants": [{"name": name, "steps": [email(name)]} for name in ("a", "b")],
+        },
+        {
+            "type": "wait_for_event",
+            "event": "bought",
+            "match": "event.amount > 10",
+            "timeout": "P5D",
+            "then": [email("c", when="steps.together.result.count == 2")],
+        },
+        {"type": "wait_for_event", "event": "never", "timeout": "P1D", "onTimeout": [email("d")]},
+        start=morning,
+        events=[
+            {"after": "PT1H", "event": "happened", "data": {"n": 2}},
+            {"after": "P1D", "event": "bought", "data": {"amount": 5}},
+            {"after": "P2D", "event": "bought", "data": {"amount": 50}},
+        ],
+    )
+    first, second = course.runs
+    assert (first.status, second.status) == ("completed", "digested")
+    templates = [one.message.template for one in course.outbox.sent]
+    assert [template.key for template in templates if template][1:] == ["c", "d"]
+    assert first.finished_at == morning + dt.timedelta(days=3)
+    with time_machine.travel(first.finished_at, tick=False):
+        same = backtest_workflow(organization=organization, workflow=Workflow.objects.get())
+    assert [one.differences for one in same.compared] == [None, []]
+
+
+def test_an_opened_mail_wakes_who_waits_for_it(
+    organization: Organization, member: User, make_workflow: MakeWorkflow, make_template: Callable[..., Any]
+) -> None:
+    make_template("a", compiled_text="Text")
+    waits = {
+        "type": "wait_for_event", "event": "notification_opened", "match": "event.template == 'a'", "timeout": "P3D",
+        "then": [{"type": "stop", "reason": "Opened."}], "onTimeout": [{"type": "stop", "reason": "Not opened."}],
+    }  # fmt: skip
+    workflow = make_workflow(email("a"), waits)
+
+    def ends(assumptions: dict[str, Any]) -> tuple[str, dt.timedelta]:
+        [course] = simulate_workflow(
+            organization=organization, users=[member.id], workflow=workflow, assumptions=assumptions
+        ).courses
+        [run] = course.runs
+        assert run.finished_at is not None
+        return run.reason, run.finished_at - run.started_at
+
+    assert ends({}) == ("Not opened.", dt.timedelta(days=3))
+    assert ends({"opened": "PT2H"}) == ("Opened.", dt.timedelta(hours=2))
+
+
+def test_a_variant_can_be_assumed(
+    organization: Organization, member: User, make_workflow: MakeWorkflow
+) -> None:
+    variants = [{"name": name, "steps": [{"type": "stop", "reason": name}]} for name in ("red", "blue")]
+    workflow = make_workflow({"type": "experiment", "key": "colour", "variants": variants})
+    for name in ("red", "blue"):
+        [course] = simulate_workflow(
+            organization=organization, users=[member.id], workflow=workflow,
+            assumptions={"variants": {"colour": name}},
+        ).courses  # fmt: skip
+        assert course.runs[0].reason == name
 
 
 def organization_template(organization: Organization, key: str) -> Any:
