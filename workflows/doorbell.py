@@ -16,12 +16,28 @@ log = structlog.get_logger(__name__)
 
 QUEUE = "workflows"
 TICK = "workflows.tasks.tick"
+CALLS = "workflows.tasks.make_calls"
+CALLS_QUEUE = "normal"
 _RING_LASTS = 5_000  # milliseconds; then it is rung again, should the first have been lost
 
 
 def ring_on_commit() -> None:
     """Ring once the current transaction is committed; several calls in it ring once."""
     transaction.on_commit(ring, robust=True)
+
+
+def ring_calls_on_commit() -> None:
+    """Ask a worker to make HTTP calls, once the current transaction is committed."""
+    transaction.on_commit(ring_calls, robust=True)
+
+
+def ring_calls() -> None:
+    """Ask a worker to make the HTTP calls that are due; a missing Redis is only logged: Beat asks as well."""
+    try:
+        if _client().set(f"{_key()}:calls", b"1", nx=True, px=_RING_LASTS):
+            app.send_task(CALLS, queue=CALLS_QUEUE, retry=False)
+    except (redis.RedisError, OperationalError) as error:
+        log.warning("doorbell.redis_away", error=str(error))
 
 
 def ring() -> None:
@@ -37,6 +53,14 @@ def heard() -> None:
     """A worker is about to look: a ring from now on is news again."""
     try:
         _client().delete(_key())
+    except redis.RedisError as error:
+        log.warning("doorbell.redis_away", error=str(error))
+
+
+def calls_heard() -> None:
+    """A worker is about to make calls: a ring from now on is news again."""
+    try:
+        _client().delete(f"{_key()}:calls")
     except redis.RedisError as error:
         log.warning("doorbell.redis_away", error=str(error))
 

@@ -6,6 +6,8 @@ from celery import shared_task
 
 from workflows import doorbell
 from workflows.engine.live import live_engine
+from workflows.services.http_calls import make_due_calls
+from workflows.services.throttles import forget_passes
 
 
 @shared_task(name=doorbell.TICK)
@@ -13,3 +15,16 @@ def tick() -> None:
     """Run the steps that are due. Ticks may overlap: each step is claimed by one."""
     doorbell.heard()
     live_engine().run_due()
+
+
+@shared_task(name=doorbell.CALLS)
+def make_calls() -> int:
+    """Make the HTTP calls that steps asked for."""
+    doorbell.calls_heard()
+    return make_due_calls()
+
+
+@shared_task(name="workflows.tasks.forget_throttle_passes")
+def forget_throttle_passes() -> int:
+    """Delete what throttles need no more."""
+    return forget_passes()

@@ -6,7 +6,7 @@ import datetime as dt
 import random
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -31,7 +31,8 @@ class Transition:
     """What to record of a step run, and what follows for its execution.
 
     ``due_at`` is set when the step run itself goes back to sleep; ``follows`` is the next step; ``ends`` is
-    the state in which the execution ends, for ``reason``. ``retried`` says that sleep is for another try.
+    the state in which the execution ends, for ``reason``. ``retried`` says that sleep is for another try. ``saves`` is
+    laid over the run's data.
     """
 
     status: StepStatus
@@ -43,6 +44,7 @@ class Transition:
     follows: Place | None = None
     ends: ExecutionStatus | None = None
     reason: str = ""
+    saves: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_step(definition: Mapping[str, Any], place: Place, context: StepContext) -> Transition:
@@ -75,6 +77,7 @@ def after_result(definition: Mapping[str, Any], place: Place, result: StepResult
         notification_id=result.notification_id,
         follows=follows,
         ends=None if follows else ExecutionStatus.COMPLETED,
+        saves=result.saves,
     )
 
 

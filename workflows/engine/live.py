@@ -17,6 +17,7 @@ from castcomm.common.ids import new_id
 from notifications.services.send_checks import SendOptions
 from notifications.services.sending import send_notification
 from workflows.engine import awaiting, windows
+from workflows.engine.leaf_effects import LiveLeafEffects
 from workflows.engine.ports import (
     Assign,
     AwaitEvent,
@@ -78,13 +79,15 @@ def options_of(wanted: Send) -> SendOptions:
         "template": wanted.template,
         "data": wanted.data,
         "channels": wanted.channels,
+        "content": wanted.content,
         "priority": wanted.priority,
+        "critical": wanted.critical or None,
         "idempotency_key": wanted.key,
         "source": "workflow",
     }
 
 
-class NotificationEffects:
+class NotificationEffects(LiveLeafEffects):
     """Sends through the one door of notifications, collects and waits in PostgreSQL: in the engine's transaction.
 
     An engine has its own; ``begin`` and ``finish`` are called around the steps of one transaction.

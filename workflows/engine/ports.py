@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from workflows.engine.wants import LeafEffects
+
 if TYPE_CHECKING:
     from accounts.models import Organization
 
@@ -52,6 +54,8 @@ class Send:
     template: str | None = None
     channels: Sequence[str] | None = None
     priority: str | None = None
+    content: Mapping[str, str] | None = None
+    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class Assign:
     variant: str
 
 
-class Effects(Protocol):
+class Effects(LeafEffects, Protocol):
     """Performs what steps want done, in the transaction that records the step's result."""
 
     def send(self, wanted: Send) -> Sent:

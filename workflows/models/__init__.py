@@ -6,19 +6,23 @@ from workflows.models.collecting import (
     RecordedEvent,
 )
 from workflows.models.executions import Execution, ExecutionStatus, StepRun, StepStatus
+from workflows.models.side_effects import CallStatus, HttpCall, ThrottlePass
 from workflows.models.workflows import Reentry, Workflow, WorkflowVersion
 
 __all__ = [
+    "CallStatus",
     "DigestItem",
     "DigestWindow",
     "EventSubscription",
     "Execution",
     "ExecutionStatus",
     "ExperimentAssignment",
+    "HttpCall",
     "RecordedEvent",
     "Reentry",
     "StepRun",
     "StepStatus",
+    "ThrottlePass",
     "Workflow",
     "WorkflowVersion",
 ]

@@ -64,7 +64,7 @@ class Course:
         self.until = until
         self.clock = VirtualClock(start)
         self.outbox = SimulatedOutbox(world.surroundings, person.id, start=start, rendering=rendering)
-        self.effects = ListedEffects(self.clock, self.outbox)
+        self.effects = ListedEffects(self.clock, self.outbox, self.set_attributes)
         self.effects.variants = {**world.variants.get(person.id, {}), **assumptions.variants}
         self.runs: list[SimulatedRun] = []
         self.happenings: list[Happening] = []
@@ -248,6 +248,8 @@ class Course:
 
     def _record(self, run: SimulatedRun, step: SimulatedStep, transition: Transition) -> None:
         step.status, step.result, step.error = transition.status, transition.result, transition.error
+        if transition.saves:
+            run.data = {**run.data, **transition.saves}
         if transition.due_at is not None:
             step.due_at = transition.due_at
             step.attempts = step.attempts if transition.retried else 0

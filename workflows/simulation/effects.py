@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from workflows.engine.ports import (
     Send,
     Sent,
 )
+from workflows.simulation.leaf_effects import ListedLeafEffects
 
 
 @dataclass(slots=True)
@@ -35,10 +36,16 @@ class _Window:
     closed_at: dt.datetime | None = None
 
 
-class ListedEffects:
+class ListedEffects(ListedLeafEffects):
     """Nothing leaves here. What a step sent is listed in ``sent`` until it is taken."""
 
-    def __init__(self, clock: VirtualClock, outbox: SimulatedOutbox) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        outbox: SimulatedOutbox,
+        set_attributes: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        super().__init__(set_attributes)
         self._clock = clock
         self._outbox = outbox
         self._sent: list[SimulatedNotification] = []

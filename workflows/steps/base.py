@@ -33,7 +33,7 @@ class Outcome(enum.Enum):
 class StepResult:
     """A step's answer. ``output`` is recorded, and later steps read it as ``steps.N.result``.
 
-    ``target`` is the list that is entered, relative to the step.
+    ``target`` is the list that is entered, relative to the step. ``saves`` is laid over the run's data.
     """
 
     outcome: Outcome
@@ -42,13 +42,20 @@ class StepResult:
     reason: str = ""
     target: str = ""
     notification_id: uuid.UUID | None = None
+    saves: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def go_on(
-        cls, output: Mapping[str, Any] | None = None, *, notification_id: uuid.UUID | None = None
+        cls,
+        output: Mapping[str, Any] | None = None,
+        *,
+        notification_id: uuid.UUID | None = None,
+        saves: Mapping[str, Any] | None = None,
     ) -> StepResult:
         """The step is done; the next one follows at once."""
-        return cls(outcome=Outcome.GO_ON, output=output or {}, notification_id=notification_id)
+        return cls(
+            outcome=Outcome.GO_ON, output=output or {}, notification_id=notification_id, saves=saves or {}
+        )
 
     @classmethod
     def skip(cls, reason: str, output: Mapping[str, Any] | None = None) -> StepResult:
@@ -198,6 +205,10 @@ class Step(ABC):
         if "when" in step:
             yield Expression("when", step["when"], "boolean")
         yield from self.expressions(step)
+
+    def recorded(self, step: Mapping[str, Any]) -> dict[str, Any]:
+        """The step as records show it: without what is secret."""
+        return dict(step)
 
     @abstractmethod
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:

@@ -30,9 +30,18 @@ class NotificationStep(Step):
                 user_id=context.person.id,
                 event_type=step["eventType"],
                 priority=step.get("priority"),
+                critical=context.critical,
                 data={**context.data, **step.get("data", {})},
                 key=context.key,
             )
         )
         output = {"event_type": step["eventType"], "request": str(sent.request_id)}
         return StepResult.go_on(output, notification_id=sent.notification_id)
+
+
+@register
+class NotifyStep(NotificationStep):
+    """Another name for ``notification``."""
+
+    type = "notify"
+    label = "Notify"
