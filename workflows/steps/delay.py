@@ -112,8 +112,8 @@ def _moment(step: Mapping[str, Any], context: StepContext) -> dt.datetime:
             zone=step.get("timeZone", own_zone),
             weekdays=step.get("weekdays", range(7)),
         )
-    moment = _date(step["untilDate"], own_zone, context)
     try:
+        moment = _date(step["untilDate"], own_zone, context)
         return _moved(moment, parse_duration(step.get("offset", 0)), own_zone)
     except OverflowError as error:
         raise Unprocessable("There is no such day.") from error
