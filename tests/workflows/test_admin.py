@@ -87,7 +87,7 @@ def test_staff_make_change_and_publish_a_workflow(
         ("[" * 100_000, "This is not JSON"),
         (
             {"name": "x", "type": "flow", "steps": [STOP, {"type": "delay"}]},
-            "steps.1.duration: This is required.",
+            "steps.1.duration: Give one of duration, untilTime, untilDate.",
         ),
         ({"name": "x", "type": "flow", "steps": [{"type": "condition", "check": "<"}]}, "steps.0.check: "),
         ({"name": "x", "type": "other", "steps": [STOP]}, "type: The type names the workflow"),

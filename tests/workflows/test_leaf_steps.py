@@ -56,6 +56,7 @@ class TestDelay:
         )
         context = StepContext(
             clock=VirtualClock(dt.datetime.fromisoformat(now)),
+            origin=None,  # type: ignore[arg-type]
             person=person,
             data=data,
             values=Data(data),
@@ -103,7 +104,7 @@ class TestDelay:
         assert self.until(org, now, step, due="2026-05-01T09:00:00Z") == "2026-04-30T09:00"
         assert self.until(org, now, step, due="2026-03-01") == ""
         for bad in ("2029-01-01", "soon", None, 7, "0001-01-01"):
-            with pytest.raises(Unprocessable, match="gives no date|two years|no such day"):
+            with pytest.raises(Unprocessable, match=r"gives no date|two years|no such day"):
                 self.until(org, now, step, due=bad)
 
 
@@ -174,7 +175,7 @@ class TestSends:
         }
         publish_workflow(workflow=create_workflow(organization=organization, definition=definition))
         run(organization, person, pass_time)
-        assert Delivery.objects.get(channel="email").notification.request.is_critical is True
+        assert Delivery.objects.get(channel="email").notification.request.critical is True
 
 
 @pytest.mark.django_db
@@ -207,7 +208,7 @@ class TestOthers:
             "limit": 3,
             "passed": True,
         }
-        assert ThrottlePass.objects.count() == 8
+        assert ThrottlePass.objects.count() == 9
 
     def test_attributes_and_messages_are_written_with_the_step(
         self,

@@ -10,12 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 from django.db import transaction
 
+from accounts.services.users import merge_attributes
 from castcomm.common import sql
 from castcomm.common.clock import Clock
 from castcomm.common.ids import new_id
@@ -29,6 +30,7 @@ from workflows.engine.versions import definition_of
 from workflows.models import StepStatus
 from workflows.steps.base import StepContext
 
+Who = tuple[uuid.UUID, uuid.UUID]
 CHAIN = 50  # steps of one execution in one transaction
 
 
@@ -53,7 +55,10 @@ class StepState:
 
 @dataclass(slots=True)
 class RunState:
-    """An execution with its steps of this transaction; ``ended`` is set when it came to its end."""
+    """An execution with its steps of this transaction; ``ended`` is set when it came to its end.
+
+    ``has_new_data`` says that ``data`` is to be written.
+    """
 
     id: uuid.UUID
     organization_id: uuid.UUID
@@ -65,6 +70,7 @@ class RunState:
     is_paused: bool
     steps: list[StepState] = field(default_factory=list)
     ended: Transition | None = None
+    has_new_data: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,31 +92,41 @@ class Batch:
             runs = [_run_of(row) for row in rows.lock(claimed)]
             # Rows of people are locked in one order by all who send.
             runs.sort(key=lambda run: run.user_id)
-            people = self.people.find_all([(run.user_id, run.organization_id) for run in runs])
+            people: dict[Who, Person | None] = dict(
+                self.people.find_all([(run.user_id, run.organization_id) for run in runs])
+            )
             self.effects.begin()
             for run in runs:
-                self._lead_on(run, people.get((run.user_id, run.organization_id)), may_go_on)
+                whose = (run.user_id, run.organization_id)
+                people[whose] = self._lead_on(run, people.get(whose), may_go_on)
             self._write(runs)
             self.effects.finish()
         return sum(len([step for step in run.steps if step.attempts]) for run in runs)
 
-    def _lead_on(self, run: RunState, person: Person | None, may_go_on: Callable[[], bool]) -> None:
+    def _lead_on(self, run: RunState, person: Person | None, may_go_on: Callable[[], bool]) -> Person | None:
+        """Run the execution's steps; returns the person as the last one left them."""
         step = run.steps[0]
         if run.is_paused:
             step.status, step.attempts = StepStatus.PAUSED.value, 0
-            return
+            return person
         # Who has killed a worker before is alone with what it does.
         left = 1 if step.deaths else CHAIN
         while True:
             transition = self._transition(run, step, person)
             self._apply(step, transition)
+            if transition.saves:
+                run.data, run.has_new_data = {**run.data, **transition.saves}, True
+            if transition.attributes and person is not None:
+                person = replace(
+                    person, attributes=merge_attributes(person.attributes, transition.attributes)
+                )
             run.ended = transition if transition.ends is not None else None
             if transition.follows is None:
-                return
+                return person
             step = self._next(run, step, transition.follows)
             left -= 1
             if not left or not may_go_on():
-                return
+                return person
             step.attempts, step.started_at = 1, self.clock.now()
 
     def _next(self, run: RunState, step: StepState, place: Place) -> StepState:
@@ -170,6 +186,7 @@ class Batch:
         now = self.clock.now()
         rows.update_steps([step for run in runs for step in run.steps if not step.is_new])
         rows.insert_steps([(run, step) for run in runs for step in run.steps if step.is_new], now=now)
+        rows.keep_data([(run.id, run.data) for run in runs if run.has_new_data])
         rows.end_executions([(run.id, run.ended) for run in runs if run.ended is not None], now=now)
 
 

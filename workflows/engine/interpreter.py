@@ -32,7 +32,7 @@ class Transition:
 
     ``due_at`` is set when the step run itself goes back to sleep; ``follows`` is the next step; ``ends`` is
     the state in which the execution ends, for ``reason``. ``retried`` says that sleep is for another try. ``saves`` is
-    laid over the run's data.
+    laid over the run's data, ``attributes`` over what is known of the person.
     """
 
     status: StepStatus
@@ -45,6 +45,7 @@ class Transition:
     ends: ExecutionStatus | None = None
     reason: str = ""
     saves: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_step(definition: Mapping[str, Any], place: Place, context: StepContext) -> Transition:
@@ -78,6 +79,7 @@ def after_result(definition: Mapping[str, Any], place: Place, result: StepResult
         follows=follows,
         ends=None if follows else ExecutionStatus.COMPLETED,
         saves=result.saves,
+        attributes=result.attributes,
     )
 
 

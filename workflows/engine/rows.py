@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,6 +13,7 @@ import structlog
 from castcomm.common import sql
 from workflows.engine.claims import Claim
 from workflows.engine.interpreter import Transition
+from workflows.steps.base import step_types
 
 if TYPE_CHECKING:
     from workflows.engine.batches import RunState, StepState
@@ -51,6 +52,9 @@ SELECT u.id, %s, u.organization_id, u.execution_id, u.position, u.path, u.step_t
        AS u(id, organization_id, execution_id, position, path, step_type, input, status, due_at, attempts, started_at,
             finished_at, result, error, notification_id)
 """
+_KEEP_DATA = """
+UPDATE workflows_execution e SET data = u.data::jsonb FROM unnest(%s::uuid[], %s::text[]) AS u(id, data) WHERE e.id = u.id
+"""
 _END = """
 UPDATE workflows_execution e SET status = u.status, reason = u.reason, finished_at = %s
   FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS u(id, status, reason) WHERE e.id = u.id
@@ -86,12 +90,19 @@ def insert_steps(steps: Sequence[tuple[RunState, StepState]], *, now: dt.datetim
     given = [
         (
             step.id, run.organization_id, run.id, step.position, step.place.path, step.place.type,
-            _json(step.place.step), step.status, step.due_at, step.attempts, step.started_at, step.finished_at,
+            _json(step_types.get(step.place.type).recorded(step.place.step)), step.status, step.due_at, step.attempts,
+            step.started_at, step.finished_at,
             _json(step.result), step.error, step.notification_id,
         )
         for run, step in steps
     ]  # fmt: skip
     sql.run(_INSERT, (now, *_columns(given)))
+
+
+def keep_data(changed: Sequence[tuple[uuid.UUID, Mapping[str, Any]]]) -> None:
+    """Write the data of executions, locked by the caller, to which steps have added."""
+    if changed:
+        sql.run(_KEEP_DATA, _columns([(id_, _json(data)) for id_, data in changed]))
 
 
 def end_executions(ended: Sequence[tuple[uuid.UUID, Transition]], *, now: dt.datetime) -> None:

@@ -21,6 +21,7 @@ from workflows.engine.batches import Batch
 from workflows.engine.claims import Claim
 from workflows.engine.ports import PeopleReader, TransactionEffects
 from workflows.models import Execution, ExecutionStatus, StepRun
+from workflows.steps.base import step_types
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +112,7 @@ def begin_step(execution: Execution, place: Place, *, position: int, clock: Cloc
         position=position,
         path=place.path,
         step_type=place.type,
-        input=dict(place.step),
+        input=step_types.get(place.type).recorded(place.step),
         due_at=clock.now(),
     )
     return made

@@ -24,7 +24,7 @@ from castcomm.common.clock import now as current_time
 from castcomm.common.ids import new_id
 from notifications.providers.outcomes import retry_after_seconds
 from workflows import doorbell
-from workflows.engine.runner import wake_step
+from workflows.engine.windows import wake
 from workflows.models import CallStatus, HttpCall
 
 log = structlog.get_logger(__name__)
@@ -154,7 +154,7 @@ def _record(call_id: uuid.UUID, token: uuid.UUID | None, tried: Tried) -> None:
         # What may be secret is needed no more.
         call.url = call.headers = call.body = ""
         call.save()
-        wake_step(call.step_run_id, at=now)
+        wake({call.step_run_id: now})
         doorbell.ring_on_commit()
 
 

@@ -33,7 +33,8 @@ class Outcome(enum.Enum):
 class StepResult:
     """A step's answer. ``output`` is recorded, and later steps read it as ``steps.N.result``.
 
-    ``target`` is the list that is entered, relative to the step. ``saves`` is laid over the run's data.
+    ``target`` is the list that is entered, relative to the step. ``saves`` is laid over the run's data,
+    ``attributes`` are those that the step has set of the person.
     """
 
     outcome: Outcome
@@ -43,6 +44,7 @@ class StepResult:
     target: str = ""
     notification_id: uuid.UUID | None = None
     saves: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def go_on(
@@ -51,10 +53,15 @@ class StepResult:
         *,
         notification_id: uuid.UUID | None = None,
         saves: Mapping[str, Any] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> StepResult:
         """The step is done; the next one follows at once."""
         return cls(
-            outcome=Outcome.GO_ON, output=output or {}, notification_id=notification_id, saves=saves or {}
+            outcome=Outcome.GO_ON,
+            output=output or {},
+            notification_id=notification_id,
+            saves=saves or {},
+            attributes=attributes or {},
         )
 
     @classmethod

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from castcomm.common.errors import Unprocessable
-from notifications.services.local_times import moment_of, zone_of
 from workflows.durations import DURATION, duration_problem, parse_duration
 from workflows.engine.ports import JoinDigest
 from workflows.errors import Problem
 from workflows.expressions import ExpressionError, evaluate
 from workflows.steps.base import Expression, Step, StepContext, StepResult, register
 from workflows.steps.common import EXPRESSION
+from workflows.steps.delay import next_local_time
 
 MODES = ("fixed", "lookback", "scheduled", "sliding")
 DEFAULT_LIMIT = 100
@@ -118,12 +118,9 @@ def _key(step: Mapping[str, Any], context: StepContext) -> str:
 
 
 def _next_time(step: Mapping[str, Any], context: StepContext) -> dt.datetime:
-    """The next moment at which the clock of the person shows the time, on one of the days."""
-    now, zone = context.clock.now(), str(context.person.fields.get("time_zone") or "UTC")
-    at, days = dt.time.fromisoformat(step["at"]), step.get("weekdays", range(7))
-    day = now.astimezone(zone_of(zone)).date()
-    while True:
-        moment = moment_of(dt.datetime.combine(day, at), zone)
-        if moment > now and day.weekday() in days:
-            return moment
-        day += dt.timedelta(days=1)
+    return next_local_time(
+        context.clock.now(),
+        at=dt.time.fromisoformat(step["at"]),
+        zone=str(context.person.fields.get("time_zone") or "UTC"),
+        weekdays=step.get("weekdays", range(7)),
+    )

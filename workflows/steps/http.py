@@ -18,7 +18,7 @@ from workflows.steps.base import Expression, Step, StepContext, StepResult, regi
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 HIDDEN = "(hidden)"
-_LOOK_AGAIN = dt.timedelta(minutes=10)
+_LOOK_AGAIN = dt.timedelta(minutes=2)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST = re.compile(r"https?://[^/?#{}\s@\\]+(?:[/?#]|\Z)", re.IGNORECASE)

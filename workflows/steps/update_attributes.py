@@ -55,4 +55,4 @@ class UpdateAttributesStep(Step):
             SetAttributes(user_id=context.person.id, values=values, key=context.key)
         )
         before = {name: context.person.attributes.get(name) for name in values}
-        return StepResult.go_on({"set": values, "before": before})
+        return StepResult.go_on({"set": values, "before": before}, attributes=values)
