@@ -53,7 +53,8 @@ SELECT u.id, %s, u.organization_id, u.execution_id, u.position, u.path, u.step_t
             finished_at, result, error, notification_id)
 """
 _KEEP_DATA = """
-UPDATE workflows_execution e SET data = u.data::jsonb FROM unnest(%s::uuid[], %s::text[]) AS u(id, data) WHERE e.id = u.id
+UPDATE workflows_execution e SET data = u.data::jsonb
+  FROM unnest(%s::uuid[], %s::text[]) AS u(id, data) WHERE e.id = u.id
 """
 _END = """
 UPDATE workflows_execution e SET status = u.status, reason = u.reason, finished_at = %s
