@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 import string
@@ -203,12 +204,17 @@ NOW = dt.datetime(2026, 3, 29, 12, tzinfo=dt.UTC)
         ("starts_with(role, 'AC') and ends_with(upper('or'), 'R')", True),
         ("default(missing, 5) == 5 and default(score, 5) == 7", True),
         ("round(2.6) + abs(-1) + min(1, 2) + max(1, 2) == 7", True),
+        ("due - days(1) < due and due - date('2026-02-27') == days(2)", True),
+        ("due - east == hours(4.5) and east < due", True),
+        ("due in [date('2026-03-01')] and contains([date('2026-03-01')], due)", True),
+        ("[1] == [true] or [1] in [[true]] or contains([1], true)", False),
         ("length(missing)", None),
         ("days_since(missing) > 3", False),
     ],
 )
 def test_moments_lengths_and_functions(expression: str, expected: Any) -> None:
-    found = evaluate(expression, values({**DATA, "due": "2026-03-01"}), now=NOW)
+    data = {**DATA, "due": "2026-03-01", "east": "2026-03-01T00:30:00+05:00"}
+    found = evaluate(expression, values(data), now=NOW)
     assert found.value is expected
 
 
@@ -237,6 +243,9 @@ def test_a_written_length_is_read_back_to_the_second(length: dt.timedelta) -> No
         ("1 in total", "Number cannot contain", 3),
         ("days_since(total) > 1", "Date or string is needed", 12),
         ("due + total > now", "Date \\+ number means nothing", 5),
+        ("due < 'tomorrow'", "'tomorrow' is no date", 7),
+        ("days_since('soon') > 1", "'soon' is no date", 12),
+        ("due - 'soon' > days(1)", "'soon' is no date", 7),
         ("steps.nobody.result.x == 1", "No step before this one is 'nobody'", 1),
         ("event.x == 1", "There is no event here", 1),
         ("emial == 'x'", "Did you mean email", 1),
@@ -270,6 +279,20 @@ def test_without_declared_variables_everything_may_be_there() -> None:
     assert check_types(parse("data.anything.at == 1 and steps.x.result.y"), Environment()) == []
 
 
+def test_a_match_knows_the_event_and_the_data_alone() -> None:
+    match = dataclasses.replace(ENVIRONMENT, event=True)
+    assert check_types(parse("order == data.order_id and event.total > 5"), match, wanted="boolean") == []
+    assert [one.column for one in check_types(parse("user.email == steps.ask.result.x"), match)] == [1, 15]
+
+
+def test_data_nested_deeper_than_the_stack_is_compared() -> None:
+    deep: list[list[Any]] = [[], [], [1]]
+    for _ in range(5000):
+        deep = [[one] for one in deep]
+    data = values({"a": deep[0], "b": deep[1], "c": deep[2]})
+    assert evaluate("a == b and a != c and a in [c, b]", data).value is True
+
+
 def test_a_huge_number_in_the_data_does_not_get_in() -> None:
     with pytest.raises(ExpressionError, match="too large"):
         evaluate("n > 1", values({"n": 10**400}))
@@ -297,7 +320,22 @@ def test_whatever_is_written_gives_a_plain_value_or_an_error(expression: str) ->
 
 
 LEAVES = st.sampled_from(
-    ["score", "missing", "profile_completion", "1", "2", "data.zero", "true", "null", "'a'", "now", "days(1)"]
+    [
+        "score",
+        "missing",
+        "profile_completion",
+        "1",
+        "2",
+        "data.zero",
+        "true",
+        "null",
+        "'a'",
+        "now",
+        "days(1)",
+        "'2026-01-01'",
+        "'0001-01-01T00:00:00+23:59'",
+        "'9999-12-31T23:59:59-23:59'",
+    ]
 )
 TREES = st.recursive(
     LEAVES,

@@ -42,12 +42,15 @@ def test_types_and_names_are_checked_at_every_depth(publish: Publish) -> None:
     found = publish(
         {"type": "condition", "check": "total < 'many'", "otherwise": [inner]},
         {"type": "delay", "duration": 0, "when": "total"},
+        {"type": "delay", "duration": 0, "when": "steps.0.result.value and steps.last.result.x == 1"},
+        {"type": "stop", "id": "last"},
         variables=VARIABLES,
     )
     assert found == {
         "steps.0.check": "Number is compared with string. (column 7)",
         "steps.0.otherwise.0.check": "data.totl is not among the variables. Did you mean total? (column 1)",
         "steps.1.when": "This must be boolean, not number. (column 1)",
+        "steps.2.when": "No step before this one is 'last'. (column 26)",
     }
 
 

@@ -56,9 +56,9 @@ def _missing(definition: Mapping[str, Any], catalog: Catalog) -> Iterator[Proble
 
 
 def _type_problems(definition: Mapping[str, Any]) -> Iterator[Problem]:
-    environment = _environment(definition)
+    environment, earlier = _environment(definition), _steps_before(definition)
     for place, expression in all_expressions(definition):
-        about = dataclasses.replace(environment, event=True) if expression.about_event else environment
+        about = dataclasses.replace(environment, steps=earlier[place.path], event=expression.about_event)
         for problem in check_types(parse(expression.source), about, wanted=expression.expected):
             yield _at(place, expression.path, str(problem))
 
@@ -66,12 +66,20 @@ def _type_problems(definition: Mapping[str, Any]) -> Iterator[Problem]:
 def _environment(definition: Mapping[str, Any]) -> Environment:
     """What every expression of the definition can rely on."""
     declared = definition.get("variables")
-    places = all_places(definition)
     return Environment(
         variables={name: one["type"] for name, one in declared.items()} if declared is not None else None,
         person=PERSON_FIELDS,
-        steps=frozenset({place.path for place in places} | {place.id for place in places if place.id}),
     )
+
+
+def _steps_before(definition: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """For each path, the paths and ids of the steps that can have run when its step begins: jumps go forward only."""
+    earlier: dict[str, frozenset[str]] = {}
+    seen: set[str] = set()
+    for place in all_places(definition):
+        earlier[place.path] = frozenset(seen)
+        seen |= {place.path, place.id} if place.id else {place.path}
+    return earlier
 
 
 def _variable_problems(definition: Mapping[str, Any], catalog: Catalog) -> Iterator[Problem]:

@@ -9,8 +9,9 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from workflows.expressions.dates import TIMES
-from workflows.expressions.functions import FUNCTIONS, kind_of
+from workflows.expressions.dates import TIMES, read_date
+from workflows.expressions.functions import FUNCTIONS
+from workflows.expressions.kinds import kind_of
 from workflows.expressions.nodes import Binary, Call, ListOf, Literal, Name, Node, Unary
 
 TYPES = ("string", "number", "boolean", "date", "duration", "list", "object", "any")
@@ -28,8 +29,8 @@ class Environment:
 
     ``variables`` are the declared types of the run's data; None when nothing was declared, and everything may be
     there. ``person`` are the fields every person has (other attributes are ``any``). ``steps`` are the ids and paths
-    of the steps that can have run before; None when that is not to be checked. ``event`` says whether ``event.`` means
-    something here.
+    of the steps that can have run before; None when that is not to be checked. ``event`` says that this is a match:
+    ``event.`` and a bare name are what came, and there is nothing else but ``data.``.
     """
 
     variables: Mapping[str, str] | None = None
@@ -110,9 +111,12 @@ class _Checker:
         return self._calculate(node, left, right)
 
     def _compare(self, node: Binary, left: str, right: str) -> None:
-        if left in _UNKNOWN or right in _UNKNOWN or {left, right} == {"date", "string"}:
+        if left in _UNKNOWN or right in _UNKNOWN:
             return
-        if left != right:
+        if {left, right} == {"date", "string"}:
+            self._moment(node.left)
+            self._moment(node.right)
+        elif left != right:
             self._say(f"{left.capitalize()} is compared with {right}.", node.column)
         elif node.sign in _ORDER and left not in _ORDERED:
             self._say(f"There is no larger and smaller {left}.", node.column)
@@ -123,6 +127,8 @@ class _Checker:
         if "date" in (left, right):
             # Text beside a moment is read as one.
             left, right = (("date" if one == "string" else one) for one in (left, right))
+            self._moment(node.left)
+            self._moment(node.right)
         if left == right == "number":
             return "number"
         found = TIMES.get((left, node.sign, right))
@@ -137,6 +143,8 @@ class _Checker:
         found = [self.type_of(one) for one in node.arguments]
         for wanted, given, argument in zip(function.parameters, found, node.arguments, strict=True):
             self._want(given, "date|string" if wanted == "date" else wanted, argument)
+            if wanted == "date":
+                self._moment(argument)
         if function.name == "default":
             return found[0] if found[0] == found[1] else "any"
         return function.returns
@@ -147,19 +155,32 @@ class _Checker:
                 f"{' or '.join(wanted.split('|')).capitalize()} is needed here, not {found}.", node.column
             )
 
+    def _moment(self, node: Node) -> None:
+        """Written text stands where a moment is meant, and has to name one."""
+        if isinstance(node, Literal) and isinstance(node.value, str) and read_date(node.value) is None:
+            self._say(f"{node.value[:40]!r} is no date; write 2026-12-24.", node.column)
+
     def _name(self, node: Name) -> str:
         root, rest = node.path[0], node.path[1:]
         if node.path == ("now",):
             return "date"
         if rest and root == "data":
             return self._of_data(node, rest)
+        if self._environment.event:
+            return self._in_match(node)
         if rest and root == "user":
             return self._environment.person.get(rest[0], "any") if len(rest) == 1 else "any"
         if rest and root == "steps":
             return self._of_step(node)
         if rest and root == "event":
-            return "any" if self._environment.event else self._say("There is no event here.", node.column)
+            return self._say("There is no event here.", node.column)
         return self._bare(node)
+
+    def _in_match(self, node: Name) -> str:
+        """Only ``event.`` and ``data.`` mean something; a bare name is the event's, of which nothing is declared."""
+        if len(node.path) > 1 and node.path[0] in {"user", "steps"}:
+            return self._say(f"{node} is not known here; a match has event. and data. alone.", node.column)
+        return "any"
 
     def _of_data(self, node: Name, rest: tuple[str, ...]) -> str:
         declared = self._environment.variables

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 from castcomm.common.clock import now as current_time
 from workflows.expressions import functions
-from workflows.expressions.dates import TIMES, read_date, write_duration
+from workflows.expressions.dates import TIMES, write_duration
 from workflows.expressions.errors import ExpressionError
+from workflows.expressions.kinds import as_moments, kind_of, same
 from workflows.expressions.nodes import Binary, Call, ListOf, Literal, Name, Node, Unary
 from workflows.expressions.parser import MAX_NUMBER, parse
 
@@ -127,8 +128,7 @@ def _equality(node: Binary, left: Any, right: Any) -> bool:
         return ((left is None) and (right is None)) is wants_equal
     if left is None or right is None:
         return False
-    left, right = _both_dates(left, right)
-    return _same(left, right) is wants_equal
+    return same(left, right) is wants_equal
 
 
 def _membership(node: Binary, left: Any, right: Any) -> bool:
@@ -138,15 +138,15 @@ def _membership(node: Binary, left: Any, right: Any) -> bool:
     if isinstance(right, str) and isinstance(left, str):
         return (left in right) is wants_in
     if isinstance(right, list | tuple):
-        return any(_same(left, item) for item in right) is wants_in
+        return any(same(left, item) for item in right) is wants_in
     raise ExpressionError(f"{_kind(right).capitalize()} cannot contain {_kind(left)}.", column=node.column)
 
 
 def _order(node: Binary, left: Any, right: Any) -> bool:
     if left is None or right is None:
         return False
-    left, right = _both_dates(left, right)
-    comparable = functions.kind_of(left) == functions.kind_of(right) in _ORDERED
+    left, right = as_moments(left, right)
+    comparable = kind_of(left) == kind_of(right) in _ORDERED
     if not comparable:
         raise ExpressionError(
             f"{_kind(left).capitalize()} cannot be compared with {_kind(right)}.", column=node.column
@@ -157,6 +157,7 @@ def _order(node: Binary, left: Any, right: Any) -> bool:
 def _arithmetic(node: Binary, left: Any, right: Any) -> Any:
     if left is None or right is None:
         return None
+    left, right = as_moments(left, right)
     if _is_time(left) or _is_time(right):
         return _time_arithmetic(node, left, right)
     first, second = _number(left, node.left), _number(right, node.right)
@@ -169,8 +170,7 @@ def _arithmetic(node: Binary, left: Any, right: Any) -> Any:
 
 
 def _time_arithmetic(node: Binary, left: Any, right: Any) -> Any:
-    left, right = _both_dates(left, right)
-    found = TIMES.get((functions.kind_of(left), node.sign, functions.kind_of(right)))
+    found = TIMES.get((kind_of(left), node.sign, kind_of(right)))
     if found is None:
         raise ExpressionError(
             f"{_kind(left).capitalize()} {node.sign} {_kind(right)} means nothing.", column=node.column
@@ -207,28 +207,12 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, dt.datetime | dt.timedelta)
 
 
-def _both_dates(left: Any, right: Any) -> tuple[Any, Any]:
-    """Text beside a moment is read as one, where it names one: data has its moments as text."""
-    if isinstance(left, dt.datetime) and isinstance(right, str):
-        return left, read_date(right) or right
-    if isinstance(left, str) and isinstance(right, dt.datetime):
-        return read_date(left) or left, right
-    return left, right
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_sane(value: float) -> bool:
     return (isinstance(value, int) or math.isfinite(value)) and abs(value) <= MAX_NUMBER
-
-
-def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, bool) is not isinstance(right, bool):
-        # In Python true equals 1; for the people who write conditions it does not.
-        return False
-    return bool(left == right)
 
 
 def _number(value: Any, node: Node) -> float:

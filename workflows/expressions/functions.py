@@ -13,6 +13,7 @@ from typing import Any
 
 from workflows.durations import parse_duration
 from workflows.expressions.dates import read_date
+from workflows.expressions.kinds import kind_of, same
 
 DAY = 86_400.0
 
@@ -34,23 +35,6 @@ class Function:
     @property
     def signature(self) -> str:
         return f"{self.name}({', '.join(self.parameters)})"
-
-
-def kind_of(value: Any) -> str:
-    """The type of a value as expressions name it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, dt.datetime):
-        return "date"
-    if isinstance(value, dt.timedelta):
-        return "duration"
-    return "list" if isinstance(value, list | tuple) else "object"
 
 
 def call(function: Function, arguments: Sequence[Any], *, now: dt.datetime) -> Any:
@@ -94,11 +78,7 @@ def _contains(_now: dt.datetime, whole: Any, part: Any) -> bool:
         if not isinstance(part, str):
             raise BadArgument(f"Text contains no {kind_of(part)}.")
         return part in whole
-    return any(kind_of(one) == kind_of(part) and one == part for one in whole)
-
-
-def _default(_now: dt.datetime, value: Any, otherwise: Any) -> Any:
-    return otherwise if value is None else value
+    return any(same(part, one) for one in whole)
 
 
 def _made(name: str, parameters: str, returns: str, description: str, call: Callable[..., Any]) -> Function:
