@@ -183,6 +183,7 @@ ROWS: dict[str, RowMaker] = {
     "lists.key": lambda foreign: foreign.recipient_list.key,
     "broadcasts.broadcast_id": lambda foreign: str(foreign.broadcast.id),
     "workflows.key": lambda foreign: foreign.workflow.key,
+    "workflows.number": lambda foreign: 1,
     "workflow-executions.execution_id": lambda foreign: str(foreign.execution.id),
 }
 

@@ -17,7 +17,6 @@ from workflows.api import serializers
 from workflows.api.access import checked, definition_errors, member_or_error
 from workflows.models import Workflow
 from workflows.services.drafts import create_workflow, delete_workflow, update_workflow
-from workflows.services.publishing import publish_workflow
 from workflows.services.triggering import trigger_workflow
 
 
@@ -85,18 +84,6 @@ class WorkflowDetailView(OneWorkflowView):
         """Remove a workflow that has never run; 409 for one that has."""
         delete_workflow(workflow=self.find(key))
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class PublishView(OneWorkflowView):
-    """The draft becomes what runs."""
-
-    @extend_schema(request=None, responses=serializers.WorkflowView)
-    def post(self, request: Request, key: str) -> Response:
-        """Publish the draft; executions under way stay on their version."""
-        workflow = self.find(key)
-        with definition_errors():
-            publish_workflow(workflow=workflow, published_by=self.user)
-        return Response(serializers.WorkflowView(self.find(key)).data)
 
 
 class TriggerView(OneWorkflowView):
