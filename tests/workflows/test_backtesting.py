@@ -13,8 +13,11 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from accounts.models import Membership, Organization, User
+from castcomm.common.clock import VirtualClock
 from workflows.api.simulation_serializers import BacktestView
-from workflows.models import Execution, Workflow
+from workflows.engine.live import MembersReader, NotificationEffects
+from workflows.engine.runner import Engine
+from workflows.models import Execution, StepRun, Workflow
 from workflows.services.backtesting import Backtest, backtest_workflow
 from workflows.services.ready_made import install_ready_made
 from workflows.services.triggering import trigger_event
@@ -113,6 +116,23 @@ def test_the_commands_print_the_story(organization: Organization, welcome: Workf
     for wrong in (("--start", "soon"), ("--assume", "{"), ("--days", "500")):
         with pytest.raises(CommandError):
             run("simulate", "welcome_sequence", "--user", person.email, *wrong)
+
+
+def test_a_run_on_scaled_time_and_its_simulation_are_identical(
+    organization: Organization, welcome: Workflow, person: User, clock: VirtualClock
+) -> None:
+    engine = Engine(clock=clock, people=MembersReader(), effects=NotificationEffects(), time_scale=2880)
+    [execution] = trigger_event(organization=organization, event="user_registered", user=person)
+    engine.run_due()
+    clock.advance_to(clock.now() + dt.timedelta(seconds=30.4))
+    engine.run_due()
+    printed = run("simulate", "welcome_sequence", "--user", person.email, "--beside", str(execution.id))
+    assert printed.count("same  ") == 5
+    assert '"after": 86400.0' in printed
+    assert printed.endswith("The timelines are identical.\n")
+    StepRun.objects.filter(execution=execution, path="4").update(result={"template": "another"})
+    printed = run("simulate", "welcome_sequence", "--user", person.email, "--beside", str(execution.id))
+    assert printed.endswith("The timelines differ.\n")
 
 
 def test_runs_under_way_are_compared_as_of_now(

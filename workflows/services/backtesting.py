@@ -11,17 +11,17 @@ from typing import Any
 
 from accounts.models import Organization
 from castcomm.common.clock import now as current_time
-from castcomm.common.errors import InvalidInput
+from castcomm.common.errors import InvalidInput, NotFound
 from castcomm.common.read_only import reading_only
 from workflows.models import Execution, ExecutionStatus, Workflow
-from workflows.selectors import executions_of, timelines_of
+from workflows.selectors import executions_of, timeline_of, timelines_of
 from workflows.services.simulating import LONGEST, choose_definition
 from workflows.simulation.assumptions import Assumptions
 from workflows.simulation.course import Course
 from workflows.simulation.differences import KINDS, Difference, Told, differences
 from workflows.simulation.recorded import events_of, recorded_assumptions
 from workflows.simulation.world import CHUNK, World, read_world
-from workflows.timelines import TimelineStep
+from workflows.timelines import TimelineStep, comparable
 
 MAX_LAST = 1_000
 
@@ -87,6 +87,50 @@ def backtest_workflow(
     return Backtest(version=chosen.version, compared=compared)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A run that happened and the same run simulated, as ``timelines.comparable`` tells them."""
+
+    execution: Execution
+    real: Sequence[Mapping[str, Any]]
+    simulated: Sequence[Mapping[str, Any]]
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether steps, relative times, results and sends are the same."""
+        return self.real == self.simulated
+
+
+def simulate_beside(*, organization: Organization, execution_id: uuid.UUID) -> Beside:
+    """Simulate the version that a run went through, from when it began, with what it recorded; raises NotFound.
+
+    Delays that ``DEMO_TIME_SCALE`` had divided count in full; times are compared to the minute then, else to the second.
+    """
+    execution = executions_of(organization).filter(id=execution_id).first()
+    if execution is None:
+        raise NotFound("There is no such execution.")
+    real = timeline_of(execution)
+    is_scaled = any("time_scale" in (step.result or {}) for step in real)
+    resolution = dt.timedelta(minutes=1) if is_scaled else dt.timedelta(seconds=1)
+    with reading_only():
+        world = read_world(
+            organization=organization,
+            workflow=execution.workflow,
+            definition=execution.version.definition,
+            user_ids=[execution.user_id],
+            now=current_time(),
+        )
+        if execution.user_id not in world.people:
+            raise NotFound("The person is no active member any more.")
+        recorded = recorded_assumptions(execution, real, events_of([execution]).get(execution.user_id, ()))
+        run = _played(world, execution, recorded, current_time()).runs[0]
+    return Beside(
+        execution=execution,
+        real=comparable(real, resolution=resolution),
+        simulated=comparable(run.timeline(world.definition), resolution=resolution),
+    )
+
+
 def _compared(
     organization: Organization, workflow: Workflow, definition: Mapping[str, Any], chunk: Sequence[Execution]
 ) -> Iterator[Compared]:
@@ -111,16 +155,20 @@ def _tried(
     recorded: Assumptions,
     now: dt.datetime,
 ) -> list[Difference]:
+    run = _played(world, execution, recorded, now).runs[0]
+    return differences(
+        Told(timeline=timeline, status=execution.status, reason=execution.reason),
+        Told(timeline=run.timeline(world.definition), status=run.status.value, reason=run.reason),
+    )
+
+
+def _played(world: World, execution: Execution, recorded: Assumptions, now: dt.datetime) -> Course:
+    """The execution's course under the world's definition; one that is under way only until now."""
     is_running = execution.status == ExecutionStatus.RUNNING
-    course = Course(
+    return Course(
         world,
         world.people[execution.user_id],
         recorded,
         start=execution.started_at,
         until=now if is_running else execution.started_at + LONGEST,
     ).play(execution.data, event=execution.event)
-    run = course.runs[0]
-    return differences(
-        Told(timeline=timeline, status=execution.status, reason=execution.reason),
-        Told(timeline=run.timeline(world.definition), status=run.status.value, reason=run.reason),
-    )

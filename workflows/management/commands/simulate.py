@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_datetime
 
+from accounts.models import Organization
 from castcomm.common.errors import CastCommError
+from castcomm.common.ids import parse_id
 from workflows.errors import DefinitionInvalid
 from workflows.management.people import find_people, find_workflow, read_json
+from workflows.services.backtesting import Beside, simulate_beside
 from workflows.services.simulating import Simulation, simulate_workflow
 from workflows.simulation.course import Course
 from workflows.simulation.runs import SimulatedRun
@@ -43,11 +47,20 @@ class Command(BaseCommand):
             default="{}",
             help='a JSON object, such as {"opened": "PT2H", "events": [{"after": "P2D", "event": "bought"}]}',
         )
+        parser.add_argument(
+            "--beside",
+            default="",
+            metavar="EXECUTION",
+            help="print a run that happened beside the same run simulated",
+        )
         parser.add_argument("--json", action="store_true", help="print what the API answers")
 
     def handle(self, *args: Any, **options: Any) -> None:
         organization, users = find_people(options["user"], options["organization"])
         workflow = find_workflow(organization, options["workflow"])
+        if options["beside"]:
+            self._beside(organization, options["beside"])
+            return
         try:
             simulation = simulate_workflow(
                 organization=organization,
@@ -70,6 +83,29 @@ class Command(BaseCommand):
             return
         for line in simulation_lines(workflow.name, simulation):
             self.stdout.write(line)
+
+    def _beside(self, organization: Organization, named: str) -> None:
+        execution_id = parse_id(named)
+        if execution_id is None:
+            raise CommandError("--beside is the id of an execution.")
+        try:
+            beside = simulate_beside(organization=organization, execution_id=execution_id)
+        except CastCommError as error:
+            raise CommandError(error.message) from error
+        for line in beside_lines(beside):
+            self.stdout.write(line)
+
+
+def beside_lines(beside: Beside) -> Iterator[str]:
+    """Two timelines step by step: one line where they are the same, both where they are not."""
+    yield f"Execution {beside.execution.id} beside its simulation"
+    for real, simulated in itertools.zip_longest(beside.real, beside.simulated):
+        if real == simulated:
+            yield f"  same       {json.dumps(real)}"
+        else:
+            yield f"  real       {json.dumps(real)}"
+            yield f"  simulated  {json.dumps(simulated)}"
+    yield "The timelines are identical." if beside.is_identical else "The timelines differ."
 
 
 def simulation_lines(name: str, simulation: Simulation) -> Iterator[str]:
