@@ -104,7 +104,7 @@ class Beside:
 def simulate_beside(*, organization: Organization, execution_id: uuid.UUID) -> Beside:
     """Simulate the version that a run went through, from when it began, with what it recorded; raises NotFound.
 
-    Delays that ``DEMO_TIME_SCALE`` had divided count in full; times are compared to the minute then, else to the second.
+    Delays that ``DEMO_TIME_SCALE`` had divided count in full; then times are compared to the minute.
     """
     execution = executions_of(organization).filter(id=execution_id).first()
     if execution is None:

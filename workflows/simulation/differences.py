@@ -12,18 +12,8 @@ from workflows.timelines import NOT_REACHED, TimelineStep, with_waits
 
 A_WHILE = dt.timedelta(minutes=1)  # smaller differences of time are the machine's
 _SENDS = ("email", "sms", "push", "in_app", "notification", "notify", "chat_message")
-_SAID_BY = (
-    "template",
-    "eventType",
-    "check",
-    "event",
-    "key",
-    "reason",
-    "url",
-    "duration",
-    "untilTime",
-    "untilDate",
-)
+# Not how long a delay is: a longer one is the same step.
+_SAID_BY = ("template", "eventType", "check", "event", "key", "reason", "url")
 _WAYS = ("branch", "variant", "value", "arrived")
 
 
@@ -41,6 +31,7 @@ KINDS = (
     "send_dropped",
     "send_moved",
     "other_way",
+    "other_wait",
     "step_added",
     "step_dropped",
     "ends_otherwise",
@@ -62,7 +53,8 @@ class Told:
 class _Ran:
     step: TimelineStep
     label: str
-    waited: dt.timedelta
+    waited: dt.timedelta  # since the start, when it was done
+    own: dt.timedelta  # of that, in this step
 
 
 def differences(before: Told, after: Told) -> list[Difference]:
@@ -72,11 +64,13 @@ def differences(before: Told, after: Told) -> list[Difference]:
 
 
 def _ran(timeline: Sequence[TimelineStep]) -> list[_Ran]:
-    return [
-        _Ran(step, _label(step), waited)
-        for step, waited in with_waits(timeline)
-        if step.status != NOT_REACHED
-    ]
+    made: list[_Ran] = []
+    before = dt.timedelta()
+    for step, waited in with_waits(timeline):
+        if step.status != NOT_REACHED:
+            made.append(_Ran(step, _label(step), waited, waited - before))
+        before = waited
+    return made
 
 
 def _label(step: TimelineStep) -> str:
@@ -106,6 +100,11 @@ def _of_one_step(was: _Ran, would: _Ran) -> Iterator[Difference]:
     if ways[0] != ways[1]:
         sentence = f"{was.label}: {_words(ways[1])} instead of {_words(ways[0])}."
         yield Difference(kind="other_way", sentence=sentence, path=would.step.path)
+    if was.step.type == "delay" and abs(would.own - was.own) >= A_WHILE:
+        sentence = (
+            f"{was.label} ({would.step.path}) would be {_length(would.own)} instead of {_length(was.own)}."
+        )
+        yield Difference(kind="other_wait", sentence=sentence, path=would.step.path)
     moved = would.waited - was.waited
     if was.step.type in _SENDS and abs(moved) >= A_WHILE:
         sentence = (
@@ -161,4 +160,5 @@ def _length(length: dt.timedelta) -> str:
     days, minutes = divmod(minutes, 24 * 60)
     hours, minutes = divmod(minutes, 60)
     parts = [(days, "day"), (hours, "hour"), (minutes, "minute")]
-    return " ".join(f"{value} {unit}{'s' if value != 1 else ''}" for value, unit in parts if value)
+    said = " ".join(f"{value} {unit}{'s' if value != 1 else ''}" for value, unit in parts if value)
+    return said or "nothing"

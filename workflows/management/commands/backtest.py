@@ -53,13 +53,14 @@ class Command(BaseCommand):
 def backtest_lines(name: str, backtest: Backtest) -> Iterator[str]:
     """A backtest for the terminal: those that differ, then the counts."""
     counts = backtest.counts()
+    count = counts.pop("executions")
     what = f"version {backtest.version}" if backtest.version is not None else "draft"
-    yield f"{name}, {what}, tried on {counts.pop('executions')} executions. Nothing was sent."
+    yield f"{name}, {what}, tried on {count} execution{'s' if count != 1 else ''}. Nothing was sent."
     for one in backtest.compared:
         yield from _lines(one)
-    for kind, count in counts.items():
-        if count or kind == "different":
-            yield f"{kind:16} {count}"
+    for kind, number in counts.items():
+        if number or kind == "different":
+            yield f"{kind:16} {number}"
 
 
 def _lines(compared: Compared) -> Iterator[str]:

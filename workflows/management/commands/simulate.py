@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -101,11 +101,24 @@ def beside_lines(beside: Beside) -> Iterator[str]:
     yield f"Execution {beside.execution.id} beside its simulation"
     for real, simulated in itertools.zip_longest(beside.real, beside.simulated):
         if real == simulated:
-            yield f"  same       {json.dumps(real)}"
+            yield f"  same       {_row(real)}"
         else:
-            yield f"  real       {json.dumps(real)}"
-            yield f"  simulated  {json.dumps(simulated)}"
+            yield f"  real       {_row(real)}"
+            yield f"  simulated  {_row(simulated)}"
     yield "The timelines are identical." if beside.is_identical else "The timelines differ."
+
+
+def _row(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "nothing"
+    after = f"+{dt.timedelta(seconds=row['after'])}" if "after" in row else ""
+    sends = [
+        f"{send['channel']}: {', '.join(one['action'] + ' ' + one['reason'] for one in send['decisions'])}"
+        for send in row.get("sends", ())
+    ]
+    result = json.dumps(row["result"], sort_keys=True) if row.get("result") else ""
+    parts = (f"{row['path']:4} {row['type']:14} {row['status']:12} {after:16}", result, *sends)
+    return "  ".join(part for part in parts if part).rstrip()
 
 
 def simulation_lines(name: str, simulation: Simulation) -> Iterator[str]:
