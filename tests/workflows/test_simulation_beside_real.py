@@ -286,5 +286,37 @@ def test_a_variant_can_be_assumed(
         assert course.runs[0].reason == name
 
 
+def test_answers_of_other_systems_can_be_assumed(
+    organization: Organization, member: User, make_workflow: MakeWorkflow
+) -> None:
+    workflow = make_workflow(
+        {
+            "type": "http",
+            "id": "crm",
+            "url": "https://crm.example.com/people",
+            "saveAs": "crm",
+            "onError": "continue",
+        },
+        {"type": "update_attributes", "set": {"plan": {"expression": "data.crm.body.plan"}}},
+        {"type": "stop", "reason": "Known.", "when": "user.plan == 'gold'"},
+        {"type": "stop", "reason": "Unknown."},
+    )
+
+    def reason(*answers: dict[str, Any]) -> str:
+        [course] = simulate_workflow(
+            organization=organization,
+            users=[member.id],
+            workflow=workflow,
+            assumptions={"http": list(answers)},
+        ).courses
+        return course.runs[0].reason
+
+    assert reason() == reason({"step": "crm", "fails": "time-out"}) == "Unknown."
+    assert reason({"step": "crm", "body": {"plan": "gold"}}) == reason({"body": {"plan": "gold"}}) == "Known."
+    assert reason({"step": "another", "body": {"plan": "gold"}}) == "Unknown."
+    member.refresh_from_db()
+    assert "plan" not in member.attributes
+
+
 def organization_template(organization: Organization, key: str) -> Any:
     return Template.objects.get(organization=organization, key=key)

@@ -23,7 +23,14 @@ from workflows.engine.interpreter import FIRST_RETRY, LONGEST_RETRY, Transition
 from workflows.engine.ports import Origin, Person
 from workflows.engine.values import ExecutionValues, named_results
 from workflows.models import ExecutionStatus, Reentry, StepStatus
-from workflows.simulation.assumptions import CLICKED, OPENED, AssumedChange, AssumedEvent, Assumptions
+from workflows.simulation.assumptions import (
+    CLICKED,
+    OPENED,
+    AssumedAnswer,
+    AssumedChange,
+    AssumedEvent,
+    Assumptions,
+)
 from workflows.simulation.effects import ListedEffects
 from workflows.simulation.runs import SimulatedRun, SimulatedStep
 from workflows.simulation.world import World
@@ -65,10 +72,12 @@ class Course:
         self.clock = VirtualClock(start)
         self.outbox = SimulatedOutbox(world.surroundings, person.id, start=start, rendering=rendering)
         self.effects = ListedEffects(self.clock, self.outbox, self.set_attributes)
+        self.effects.answer = self._answer
         self.effects.variants = {**world.variants.get(person.id, {}), **assumptions.variants}
         self.runs: list[SimulatedRun] = []
         self.happenings: list[Happening] = []
         self.tries = 0
+        self._place: Place | None = None
         self._agenda: list[tuple[dt.datetime, int, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
 
@@ -203,10 +212,15 @@ class Course:
         self.tries += 1
         step.attempts += 1
         step.started_at = step.started_at or self.clock.now()
+        self._place = step.place
         transition = self._transition(run, step)
         step.sends += self.effects.take_sent()
         self._plan_opens()
         self._record(run, step, transition)
+
+    def _answer(self) -> AssumedAnswer:
+        """What is assumed to be answered to the step that is being run."""
+        return self.assumptions.answer_for(*((self._place.path, self._place.id) if self._place else ()))
 
     def _transition(self, run: SimulatedRun, step: SimulatedStep) -> Transition:
         try:

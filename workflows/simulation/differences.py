@@ -13,7 +13,7 @@ from workflows.timelines import NOT_REACHED, TimelineStep, with_waits
 A_WHILE = dt.timedelta(minutes=1)  # smaller differences of time are the machine's
 _SENDS = ("email", "sms", "push", "in_app", "notification", "notify", "chat_message")
 # Not how long a delay is: a longer one is the same step.
-_SAID_BY = ("template", "eventType", "check", "event", "key", "reason", "url")
+_SAID_BY = ("template", "eventType", "check", "event", "key", "reason", "url", "name", "id")
 _WAYS = ("branch", "variant", "value", "arrived")
 
 

@@ -16,12 +16,14 @@ from workflows.engine.wants import (
     PostMessage,
     SetAttributes,
 )
+from workflows.simulation.assumptions import AssumedAnswer
 
 
 class ListedLeafEffects:
-    """Nobody is called: every call is taken to be answered with 200 and nothing in it."""
+    """Nobody is called: ``answer`` says what is assumed of the call of the step that is being run."""
 
     def __init__(self, set_attributes: Callable[[Mapping[str, Any]], None]) -> None:
+        self.answer: Callable[[], AssumedAnswer] = AssumedAnswer
         self._set_attributes = set_attributes
         self._passes: dict[str, list[dt.datetime]] = defaultdict(list)
 
@@ -43,9 +45,12 @@ class ListedLeafEffects:
         return True
 
     def call_http(self, wanted: CallHttp) -> HttpOutcome:
-        """The answer that is assumed."""
-        return HttpOutcome(status=200)
+        """The answer that is assumed, at once."""
+        assumed = self.answer()
+        if assumed.fails:
+            return HttpOutcome(status=0, error=assumed.fails, attempts=wanted.retries + 1)
+        return HttpOutcome(status=assumed.status, body=assumed.body)
 
-    def http_outcome(self, key: str) -> HttpOutcome:
-        """As ``call_http``."""
-        return HttpOutcome(status=200)
+    def http_outcome(self, key: str) -> HttpOutcome | None:
+        """No step waits for one: each had its answer at once."""
+        return None

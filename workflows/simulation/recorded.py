@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from workflows.models import Execution, RecordedEvent
-from workflows.simulation.assumptions import AssumedChange, AssumedEvent, Assumptions
+from workflows.simulation.assumptions import AssumedAnswer, AssumedChange, AssumedEvent, Assumptions
 from workflows.timelines import TimelineStep
 
 _NO_ATTRIBUTE = ("data", "steps", "event")
@@ -35,7 +35,7 @@ def events_of(executions: Sequence[Execution]) -> Events:
 def recorded_assumptions(
     execution: Execution, timeline: Iterable[TimelineStep], events: Sequence[RecordedEvent]
 ) -> Assumptions:
-    """The events that came, the attributes that were read, the variants that were chosen, each at its time.
+    """The events that came, the attributes that were read, the answers and variants that were got, each at its time.
 
     An attribute is taken to have been from the start what it was when it was first read.
     """
@@ -43,6 +43,7 @@ def recorded_assumptions(
     return Assumptions(
         events=tuple(_events(execution, events) if events else _awaited(steps, execution.started_at)),
         attributes=tuple(_attributes(steps, execution)),
+        http=tuple(_answers(steps)),
         variants={
             step.result["experiment"]: step.result["variant"]
             for step in steps
@@ -66,6 +67,18 @@ def _awaited(steps: Sequence[TimelineStep], started_at: dt.datetime) -> Iterator
         if step.type == "wait_for_event" and result.get("arrived") and step.finished_at is not None:
             after = max(step.finished_at - started_at, dt.timedelta())
             yield AssumedEvent(after=after, event=result["event"], data=result.get("data", {}))
+
+
+def _answers(steps: Sequence[TimelineStep]) -> Iterator[AssumedAnswer]:
+    for step in steps:
+        result: Mapping[str, Any] = step.result or {}
+        if step.type == "http" and "status" in result:
+            yield AssumedAnswer(
+                step=step.input.get("id") or step.path,
+                status=result["status"],
+                body=result.get("body"),
+                fails=result.get("error", ""),
+            )
 
 
 def _attributes(steps: Sequence[TimelineStep], execution: Execution) -> Iterator[AssumedChange]:
