@@ -67,10 +67,10 @@ def _run(
     request: tuple[Any, ...], message: Message, planned: Sequence[PlannedNotification], *, known: bool
 ) -> list[tuple[Any, ...]]:
     """Write the rows; what goes into digests finds its place there in the same transaction."""
-    notifications, deliveries = _rows(planned)
+    notifications, deliveries = rows_of(planned)
     statement = statement_for(notifications, deliveries, known=known)
     params = request + rows_as_params(notifications, deliveries, expires_at=message.expires_at)
-    collected = _collected(planned)
+    collected = collected_of(planned)
     if not collected:
         return sql.run(statement, params)
     with transaction.atomic():
@@ -80,7 +80,7 @@ def _run(
     return rows
 
 
-def _collected(planned: Sequence[PlannedNotification]) -> list[Collected]:
+def collected_of(planned: Sequence[PlannedNotification]) -> list[Collected]:
     return [
         Collected(delivery.id, one.person.user_id, one.person.time_zone, delivery.digest)
         for one in planned
@@ -114,7 +114,31 @@ def request_params(
     )
 
 
-def _rows(planned: Sequence[PlannedNotification]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def request_row(message: Message, *, data: str, content: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The request of one notification, by the names of its columns, to be written as JSON."""
+    return {
+        "id": message.request_id,
+        "created_at": message.now,
+        "organization_id": message.organization_id,
+        "event_type_id": message.event_type.id,
+        "template_id": message.template.id if message.template else None,
+        "source": message.source,
+        "idempotency_key": message.idempotency_key,
+        "data": orjson.Fragment(data),
+        "content": content or None,
+        "mail": message.mail,
+        "channels": message.channels,
+        "priority": message.priority,
+        "critical": message.critical,
+        "scheduled_for": message.scheduled_for,
+        "scheduled_local": message.scheduled_local.isoformat(timespec="minutes")
+        if message.scheduled_local
+        else "",
+        "tags": list(message.tags) or None,
+    }
+
+
+def rows_of(planned: Sequence[PlannedNotification]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The notifications and their deliveries, by the names of their columns."""
     notifications: list[dict[str, Any]] = [
         {
@@ -165,7 +189,7 @@ def _announce(message: Message, planned: Sequence[PlannedNotification], rows: li
         for channel in due:
             doorbell.ring(channel, message.priority)
         hub.publish_many(
-            (user_topic(user_id, message.organization_id), _inbox_frame(message, one, sequences[user_id]))
+            (user_topic(user_id, message.organization_id), inbox_frame(message, one, sequences[user_id]))
             for one in planned
             if one.in_inbox and (user_id := one.person.user_id) is not None and user_id in sequences
         )
@@ -173,7 +197,7 @@ def _announce(message: Message, planned: Sequence[PlannedNotification], rows: li
     transaction.on_commit(tell)
 
 
-def _inbox_frame(message: Message, one: PlannedNotification, seq: int) -> dict[str, Any]:
+def inbox_frame(message: Message, one: PlannedNotification, seq: int) -> dict[str, Any]:
     """The new inbox row as the person's open pages get it."""
     row = inbox_json(
         id=one.id,

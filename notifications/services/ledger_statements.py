@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 # Columns of the rows as they are given, with their types.
-_NOTIFICATION = {
+NOTIFICATION = {
     "id": "uuid",
     "user_id": "uuid",
     "address": "text",
@@ -25,7 +25,7 @@ _NOTIFICATION = {
     "tags": "varchar[]",
     "actions": "jsonb",
 }
-_DELIVERY = {
+DELIVERY = {
     "id": "uuid",
     "notification_id": "uuid",
     "channel": "text",
@@ -122,8 +122,8 @@ def rows_as_params(
 ) -> tuple[Any, ...]:
     """The rows as the statement takes them; each has the columns named above, with plain Python values."""
     if len(notifications) == 1 and deliveries:
-        given = [_plain(_NOTIFICATION, row) for row in notifications]
-        made = [_plain(_DELIVERY, row) for row in deliveries]
+        given = [_plain(NOTIFICATION, row) for row in notifications]
+        made = [_plain(DELIVERY, row) for row in deliveries]
         return (*given[0], expires_at, *(value for row in made for value in row))
     return orjson.dumps(notifications).decode(), expires_at, orjson.dumps(deliveries).decode()
 
@@ -143,10 +143,10 @@ def _statement(known: bool, inbox: bool, deliveries_of_one: int) -> str:
         text = _without_inbox(text)
     if deliveries_of_one:
         return text.format(
-            notifications=_values("g", _NOTIFICATION, 1),
-            deliveries=_values("d", _DELIVERY, deliveries_of_one),
+            notifications=_values("g", NOTIFICATION, 1),
+            deliveries=_values("d", DELIVERY, deliveries_of_one),
         )
-    return text.format(notifications=_records("g", _NOTIFICATION), deliveries=_records("d", _DELIVERY))
+    return text.format(notifications=_records("g", NOTIFICATION), deliveries=_records("d", DELIVERY))
 
 
 def _values(name: str, columns: Mapping[str, str], rows: int) -> str:
@@ -157,3 +157,66 @@ def _values(name: str, columns: Mapping[str, str], rows: int) -> str:
 def _records(name: str, columns: Mapping[str, str]) -> str:
     described = ", ".join(f"{column} {kind}" for column, kind in columns.items())
     return f"json_to_recordset(%s::json) AS {name}({described})"
+
+
+_REQUEST_COLUMNS = {
+    "id": "uuid",
+    "created_at": "timestamptz",
+    "organization_id": "uuid",
+    "event_type_id": "uuid",
+    "template_id": "uuid",
+    "source": "text",
+    "idempotency_key": "text",
+    "data": "jsonb",
+    "content": "jsonb",
+    "mail": "jsonb",
+    "channels": "jsonb",
+    "priority": "smallint",
+    "critical": "bool",
+    "scheduled_for": "timestamptz",
+    "scheduled_local": "text",
+    "tags": "varchar[]",
+}
+_OF_MANY = {**NOTIFICATION, "request_id": "uuid", "expires_at": "timestamptz", "place": "int"}
+# Requests of one organization, each with one notification. A person may get several: they are numbered in order.
+WRITE_TOGETHER = f"""
+WITH request AS (
+  INSERT INTO notifications_notificationrequest ({", ".join(_REQUEST_COLUMNS)}, recipient_count, status)
+  SELECT {", ".join(f"r.{name}" for name in _REQUEST_COLUMNS)}, 1, 'done' FROM {_records("r", _REQUEST_COLUMNS)}
+  ON CONFLICT (organization_id, idempotency_key) WHERE NOT (idempotency_key = '') DO NOTHING
+  RETURNING id, organization_id, created_at, event_type_id, priority
+),
+given AS (
+  SELECT g.*, request.organization_id, request.created_at, request.event_type_id, request.priority
+    FROM {_records("g", _OF_MANY)} JOIN request ON request.id = g.request_id
+),
+counted AS (
+  INSERT INTO notifications_inbox (organization_id, user_id, last_seq)
+  SELECT organization_id, user_id, count(*) FROM given WHERE in_inbox
+   GROUP BY organization_id, user_id ORDER BY user_id
+  ON CONFLICT (organization_id, user_id) DO UPDATE SET last_seq = notifications_inbox.last_seq + excluded.last_seq
+  RETURNING user_id, last_seq
+),
+numbered AS (
+  SELECT given.id, counted.last_seq + 1 - row_number() OVER (PARTITION BY given.user_id ORDER BY place DESC) AS seq
+    FROM given JOIN counted ON counted.user_id = given.user_id WHERE given.in_inbox
+),
+written AS (
+  INSERT INTO notifications_notification
+    (id, created_at, organization_id, request_id, event_type_id, user_id, address, priority, title, body,
+     action_url, tags, actions, inbox_seq, expires_at)
+  SELECT given.id, created_at, organization_id, request_id, event_type_id, user_id, address, priority, title, body,
+         action_url, tags, actions, numbered.seq, expires_at
+    FROM given LEFT JOIN numbered ON numbered.id = given.id
+),
+delivered AS (
+  INSERT INTO notifications_delivery
+    (id, created_at, organization_id, notification_id, channel, priority, status, reason, decision, address,
+     address_index, due_at, attempt_count, attempts_forgiven, provider, provider_message_id, error, settled_at)
+  SELECT d.id, given.created_at, given.organization_id, d.notification_id, d.channel, given.priority,
+         d.status, d.reason, d.decision, d.address, d.address_index, d.due_at, 0, 0, '', '', d.error,
+         CASE WHEN d.status IN ('pending', 'deferred', 'in_digest') THEN NULL ELSE given.created_at END
+    FROM {_records("d", DELIVERY)} JOIN given ON given.id = d.notification_id
+)
+SELECT given.id, numbered.seq FROM given LEFT JOIN numbered ON numbered.id = given.id
+"""  # noqa: S608 - constants only

@@ -78,7 +78,7 @@ def send_notification(
     is_large = bool(call.groups) or len(call.references) > INLINE_RECIPIENTS
     facts, people = load_people(organization.id, [] if is_large else call.references)
     catalog = catalog_of(organization.id, revision=facts.catalog_revision)
-    kind, catalog = _event_type(organization, catalog, call.event_type)
+    kind, catalog = event_type_for(organization, catalog, call.event_type)
     message = message_for(organization.id, call, kind, catalog)
     if is_large:
         return _send_large(message, call)
@@ -165,7 +165,7 @@ def _earlier_result(organization_id: uuid.UUID, idempotency_key: str) -> SendRes
     return SendResult(request_id, True, count, made)
 
 
-def _event_type(
+def event_type_for(
     organization: Organization, catalog: Catalog, key: str | None
 ) -> tuple[EventTypeFacts, Catalog]:
     if key is None and DIRECT not in catalog.event_types:

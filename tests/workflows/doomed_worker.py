@@ -1,7 +1,7 @@
 """A worker process that kills itself, as ``kill -9`` would, in the middle of a step.
 
-``before`` and ``after``: the N-th send, before or after its rows are written, and before the commit. ``poison``:
-whenever the execution's data says so. ``never``: it lives.
+``before`` and ``after``: the N-th send, before or after it is decided. ``commit``: at the end of the transaction of
+the N-th send, when all rows are written. ``poison``: whenever the execution's data says so. ``never``: it lives.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Deadly(NotificationEffects):
         if self.when == "after" and self.left == 0:
             self.die()
         return sent
+
+    def finish(self) -> None:
+        super().finish()
+        if self.when == "commit" and self.left <= 0:
+            self.die()
 
     def die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

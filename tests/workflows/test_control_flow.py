@@ -11,9 +11,12 @@ import pytest
 
 from accounts.models import Organization, User
 from castcomm.common.clock import now
+from castcomm.common.errors import Conflict
+from workflows.engine.claims import claim_due_steps
 from workflows.errors import DefinitionInvalid
 from workflows.models import Execution, ExperimentAssignment, RecordedEvent, StepRun, Workflow
 from workflows.services.executions import cancel_execution
+from workflows.services.pausing import pause_workflow, resume_workflow
 from workflows.services.triggering import report_event, trigger_workflow
 from workflows.steps.experiment import choose_variant
 
@@ -231,3 +234,47 @@ def test_an_event_can_end_the_runs_of_its_person(
     assert [one.id for one in reported.cancelled] == [runs[0].id]
     assert [status(one) for one in runs] == ["cancelled", "running"]
     assert runs[0].reason == "The event 'order.cancelled' came."
+
+
+def test_a_paused_workflow_stands_still_and_goes_on(
+    make_workflow: MakeWorkflow, start: Callable[..., Execution], organization: Organization, person: User,
+    pass_time: PassTime,
+) -> None:  # fmt: skip
+    workflow = make_workflow({**DONE, "duration": 60_000}, DONE)
+    make_workflow(DONE, key="other", event="else")
+    execution = start()
+    pass_time(seconds=1)
+    pause_workflow(workflow=workflow)
+    with pytest.raises(Conflict, match="already"):
+        pause_workflow(workflow=workflow)
+    other = trigger_workflow(organization=organization, workflow="other", user=person)
+    late = start()
+    pass_time(minutes=5)
+    assert (status(execution), status(late), status(other)) == ("running", "running", "completed")
+    assert set(StepRun.objects.exclude(execution=other).values_list("status", flat=True)) == {"paused"}
+    assert resume_workflow(workflow=workflow) == 2
+    pass_time(seconds=1)
+    assert (status(execution), status(late)) == ("completed", "running")
+
+
+def test_a_batch_with_a_bad_step_is_only_bad_for_that_step(
+    make_workflow: MakeWorkflow, start: Callable[..., Execution], pass_time: PassTime
+) -> None:
+    make_workflow({"type": "condition", "check": "age < 50"}, DONE)
+    runs = [start(age=age) for age in (1, "old", 2, 60)]
+    pass_time(seconds=1)
+    assert [status(one) for one in runs] == ["completed", "failed", "completed", "stopped"]
+
+
+def test_an_organization_with_much_due_leaves_room_for_others(
+    make_workflow: MakeWorkflow, start: Callable[..., Execution], make_organization: Callable[..., Organization],
+    make_user: Callable[..., User],
+) -> None:  # fmt: skip
+    make_workflow(DONE)
+    loud = [start() for _ in range(30)]
+    quiet = make_organization()
+    make_workflow(DONE, organization=quiet)
+    small = trigger_workflow(organization=quiet, workflow="flow", user=make_user(organization=quiet))
+    claimed = {claim.execution_id for claim in claim_due_steps(now=now(), limit=10)}
+    assert small.id in claimed
+    assert len(claimed & {one.id for one in loud}) >= 5

@@ -57,7 +57,9 @@ def after_the_lease(engine: Engine, clock: VirtualClock) -> None:
     engine.run_due()
 
 
-@pytest.mark.parametrize(("when", "left"), [("before", 5), ("after", 5), ("after", 27), ("before", 40)])
+@pytest.mark.parametrize(
+    ("when", "left"), [("before", 5), ("after", 5), ("after", 27), ("before", 40), ("commit", 21)]
+)
 def test_a_killed_worker_loses_and_repeats_nothing(
     executions: list[Execution], engine: Engine, clock: VirtualClock, when: str, left: int
 ) -> None:

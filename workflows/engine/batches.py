@@ -90,12 +90,16 @@ class Batch:
         """
         with transaction.atomic():
             runs = [_run_of(row) for row in rows.lock(claimed)]
+            paused = rows.lock_paused({run.workflow_id for run in runs if run.is_paused})
+            for run in runs:
+                run.is_paused = run.workflow_id in paused
             # Rows of people are locked in one order by all who send.
             runs.sort(key=lambda run: run.user_id)
             people: dict[Who, Person | None] = dict(
                 self.people.find_all([(run.user_id, run.organization_id) for run in runs])
             )
-            self.effects.begin()
+            together = [] if self.careful else [one for one in people.values() if one is not None]
+            self.effects.begin(together)
             for run in runs:
                 whose = (run.user_id, run.organization_id)
                 people[whose] = self._lead_on(run, people.get(whose), may_go_on)

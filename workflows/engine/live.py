@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 
-from accounts.models import Membership
+from accounts.models import Membership, Organization
 from accounts.selectors import active_memberships, get_membership
 from castcomm.common import sql
 from castcomm.common.clock import SystemClock
 from castcomm.common.ids import new_id
 from notifications.services.send_checks import SendOptions
 from notifications.services.sending import send_notification
+from notifications.services.sending_together import SendsTogether
 from workflows.engine import awaiting, windows
 from workflows.engine.leaf_effects import LiveLeafEffects
 from workflows.engine.ports import (
@@ -30,6 +31,7 @@ from workflows.engine.ports import (
     Sent,
 )
 from workflows.engine.runner import Engine
+from workflows.engine.wants import SetAttributes
 
 
 class MembersReader:
@@ -94,23 +96,52 @@ class NotificationEffects(LiveLeafEffects):
     """
 
     def __init__(self) -> None:
-        self._wakes: dict[uuid.UUID, dt.datetime] = {}
+        self.begin()
 
-    def begin(self) -> None:
-        """A transaction begins; whatever an earlier one left is forgotten."""
-        self._wakes = {}
+    def begin(self, together: Iterable[Person] = ()) -> None:
+        """A transaction begins; whatever an earlier one left is forgotten.
+
+        What is sent to people of ``together`` is written at its end, all at once.
+        """
+        self._wakes: dict[uuid.UUID, dt.datetime] = {}
+        self._sends: dict[uuid.UUID, SendsTogether | None] = {}
+        self._changed: set[uuid.UUID] = set()
+        self._together: dict[uuid.UUID, list[uuid.UUID]] = {}
+        for person in together:
+            self._together.setdefault(person.organization.id, []).append(person.id)
 
     def finish(self) -> None:
         """The results are recorded: do what has to come after them, before the commit."""
+        for sends in self._sends.values():
+            if sends is not None:
+                sends.write()
         windows.wake(self._wakes)
 
     def send(self, wanted: Send) -> Sent:
         """Send once per key; raises CastCommError."""
+        together = self._sends_of(wanted.organization)
+        if together is not None and wanted.user_id not in self._changed:
+            return Sent(*together.add(wanted.user_id, **options_of(wanted)))
         result = send_notification(
             organization=wanted.organization, recipients=[wanted.user_id], **options_of(wanted)
         )
         first = result.notifications[0].id if result.notifications else None
         return Sent(result.request_id, first)
+
+    def set_attributes(self, wanted: SetAttributes) -> None:
+        """Lay the values over the person's attributes; what is sent from now on shows them."""
+        self._changed.add(wanted.user_id)
+        super().set_attributes(wanted)
+
+    def _sends_of(self, organization: Organization) -> SendsTogether | None:
+        """The organization's sends of this transaction, where they can be put off to its end."""
+        people = self._together.get(organization.id)
+        if people is None:
+            return None
+        if organization.id not in self._sends:
+            made = SendsTogether(organization, people)
+            self._sends[organization.id] = made if made.are_independent else None
+        return self._sends[organization.id]
 
     def join_digest(self, wanted: JoinDigest) -> DigestJoined:
         """Put the item into the open window, or open one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -176,8 +176,11 @@ class Effects(LeafEffects, Protocol):
 class TransactionEffects(Effects, Protocol):
     """Effects of the live engine, which calls these around the steps of one transaction."""
 
-    def begin(self) -> None:
-        """A transaction begins; whatever an earlier one left is forgotten."""
+    def begin(self, together: Iterable[Person] = ()) -> None:
+        """A transaction begins; whatever an earlier one left is forgotten.
+
+        What is sent to people of ``together`` may be put off to its end. An error then undoes the transaction.
+        """
         ...
 
     def finish(self) -> None:

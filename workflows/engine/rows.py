@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -30,6 +30,7 @@ SELECT e.id, e.organization_id, e.user_id, e.workflow_id, e.version_id, e.data::
  WHERE s.id = ANY(%s) AND s.status = 'running' AND s.lease_token = ANY(%s)
  ORDER BY s.id FOR NO KEY UPDATE OF s
 """
+_PAUSED = "SELECT id FROM workflows_workflow WHERE id = ANY(%s) AND paused_at IS NOT NULL FOR SHARE"
 _UPDATE = """
 UPDATE workflows_steprun s
    SET status = u.status, due_at = u.due_at, attempts = u.attempts, deaths = u.deaths, result = u.result::jsonb,
@@ -60,6 +61,14 @@ _END = """
 UPDATE workflows_execution e SET status = u.status, reason = u.reason, finished_at = %s
   FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS u(id, status, reason) WHERE e.id = u.id
 """
+
+
+def lock_paused(workflow_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the workflows that are paused and stay so until the transaction ends.
+
+    Whoever resumes one waits for that, and finds what was put aside in it.
+    """
+    return {row[0] for row in sql.run(_PAUSED, (list(workflow_ids),))} if workflow_ids else set()
 
 
 def lock(claimed: Sequence[Claim]) -> list[tuple[Any, ...]]:
