@@ -16,7 +16,7 @@ def pause_workflow(*, workflow: Workflow) -> Workflow:
     Raises Conflict when it is paused already.
     """
     with transaction.atomic():
-        locked = Workflow.objects.select_for_update().get(id=workflow.id)
+        locked: Workflow = Workflow.objects.select_for_update().get(id=workflow.id)
         if locked.paused_at is not None:
             raise Conflict("This workflow is paused already.", code="already_paused")
         locked.paused_at = SystemClock().now()
@@ -28,12 +28,12 @@ def resume_workflow(*, workflow: Workflow) -> int:
     """What was put aside becomes due; returns how many steps. Raises Conflict when the workflow is not paused."""
     with transaction.atomic():
         # Waits for workers that are putting steps aside, so that none is forgotten.
-        locked = Workflow.objects.select_for_update().get(id=workflow.id)
+        locked: Workflow = Workflow.objects.select_for_update().get(id=workflow.id)
         if locked.paused_at is None:
             raise Conflict("This workflow is not paused.", code="not_paused")
         locked.paused_at = None
         locked.save(update_fields=["paused_at"])
         parked = StepRun.objects.filter(status=StepStatus.PAUSED, execution__workflow=locked)
-        count = parked.update(status=StepStatus.WAITING)
+        count: int = parked.update(status=StepStatus.WAITING)
         doorbell.ring_on_commit()
     return count
