@@ -99,7 +99,10 @@ def test_activity_of_an_hour_is_one_message(
         )
         pass_time(minutes=1)
     pass_time(hours=1)
-    assert [key for key, _ in sent()] == ["activity_summary"]
+    [(key, data)] = sent()
+    assert (key, data["count"]) == ("activity_summary", 3)
+    assert [one["title"] for one in data["items"]] == ["Thing 0", "Thing 1", "Thing 2"]
+    assert Notification.objects.get().title == "3 new things"
 
 
 def test_unknown_names_and_unclear_organizations_are_refused(

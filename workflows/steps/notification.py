@@ -7,13 +7,14 @@ from typing import Any
 
 from workflows.engine.ports import Send
 from workflows.errors import Problem
-from workflows.steps.base import Catalog, Step, StepContext, StepResult, register
+from workflows.interpolation import expressions_in, fill_all
+from workflows.steps.base import Catalog, Expression, Step, StepContext, StepResult, register
 from workflows.steps.common import DATA, KEY, PRIORITY
 
 
 @register
 class NotificationStep(Step):
-    """``eventType`` decides the channels, as for every other notification of that type."""
+    """``eventType`` decides the channels, as for every other notification of that type. ``data`` as in ``sends``."""
 
     type = "notification"
     label = "Notification"
@@ -23,6 +24,9 @@ class NotificationStep(Step):
         if not catalog.has_event_type(step["eventType"]):
             yield Problem("eventType", f"There is no active event type {step['eventType']!r}.")
 
+    def expressions(self, step: Mapping[str, Any]) -> Iterator[Expression]:
+        yield from expressions_in(step.get("data", {}), "data")
+
     def run(self, step: Mapping[str, Any], context: StepContext) -> StepResult:
         sent = context.effects.send(
             Send(
@@ -31,7 +35,7 @@ class NotificationStep(Step):
                 event_type=step["eventType"],
                 priority=step.get("priority"),
                 critical=context.critical,
-                data={**context.data, **step.get("data", {})},
+                data={**context.data, **fill_all(step.get("data", {}), context)},
                 key=context.key,
             )
         )

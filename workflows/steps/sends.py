@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from workflows.engine.ports import Send
 from workflows.errors import Problem
-from workflows.interpolation import expressions_in, fill
+from workflows.interpolation import expressions_in, fill, fill_all
 from workflows.steps.base import Catalog, Expression, Step, StepContext, StepResult, TemplateUse
 from workflows.steps.common import DATA, KEY, PRIORITY
 
@@ -17,7 +17,8 @@ _LINE = {"type": "string", "minLength": 1, "maxLength": 500}
 
 
 class ChannelStep(Step):
-    """``template`` is rendered with the execution's data, with the step's own ``data`` laid over it.
+    """``template`` is rendered with the execution's data, with the step's own ``data`` laid over it, in whose texts
+    ``{{ expression }}`` is filled in; a text that is one expression alone has its value's type.
 
     ``content`` stands instead of a template: texts in which ``{{ expression }}`` is filled in. Preferences and quiet
     hours hold, unless the workflow is ``critical``.
@@ -43,6 +44,7 @@ class ChannelStep(Step):
 
     def expressions(self, step: Mapping[str, Any]) -> Iterator[Expression]:
         yield from expressions_in(step.get("content", {}), "content")
+        yield from expressions_in(step.get("data", {}), "data")
 
     def templates(self, step: Mapping[str, Any]) -> Iterator[TemplateUse]:
         if "template" in step:
@@ -58,7 +60,7 @@ class ChannelStep(Step):
                 channels=(self.channel,),
                 priority=step.get("priority"),
                 critical=context.critical,
-                data={**context.data, **step.get("data", {})},
+                data={**context.data, **fill_all(step.get("data", {}), context)},
                 key=context.key,
             )
         )
