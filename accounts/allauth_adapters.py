@@ -15,12 +15,15 @@ from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed, user_signed_up
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.signals import social_account_added
 from django.db import transaction
 from django.http import HttpRequest
 
+from accounts.events import AccountLinked, EmailVerified
 from accounts.models import Organization, User
 from accounts.selectors import organization_for_sign_up
 from accounts.services.users import announce_registration, welcome_user
+from castcomm.common import events
 
 # ?organization=<slug> on the sign-up page is remembered until the form comes back.
 _SESSION_KEY = "sign_up_organization"
@@ -45,11 +48,19 @@ def on_signed_up(sender: Any, user: User, **_: Any) -> None:
 
 
 def on_email_confirmed(sender: Any, email_address: EmailAddress, **_: Any) -> None:
-    announce_registration(email_address.user_id)
+    with transaction.atomic():
+        announce_registration(email_address.user_id)
+        events.publish(EmailVerified(user_id=email_address.user_id, email=email_address.email))
+
+
+def on_account_added(sender: Any, sociallogin: Any, **_: Any) -> None:
+    account = sociallogin.account
+    events.publish(AccountLinked(user_id=account.user_id, provider=account.provider))
 
 
 user_signed_up.connect(on_signed_up, dispatch_uid="accounts.on_signed_up")
 email_confirmed.connect(on_email_confirmed, dispatch_uid="accounts.on_email_confirmed")
+social_account_added.connect(on_account_added, dispatch_uid="accounts.on_account_added")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]

@@ -37,3 +37,19 @@ class UserZoneChanged(DomainEvent):
     user_id: uuid.UUID
     before: str
     after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailVerified(DomainEvent):
+    """A person has shown that an address is theirs. Published in the transaction that wrote it down."""
+
+    user_id: uuid.UUID
+    email: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountLinked(DomainEvent):
+    """A person can sign in through ``provider`` (such as google) from now on."""
+
+    user_id: uuid.UUID
+    provider: str

@@ -16,6 +16,12 @@ SCHEDULES = {
         queue=doorbell.CALLS_QUEUE,
         description="Makes the calls of HTTP steps that nobody was asked to make, and those of dead workers.",
     ),
+    "workflows: start for many": Schedule(
+        task="workflows.tasks.start_for_many",
+        every=5,
+        queue="normal",
+        description="Starts workflows by their schedules, and goes on with starts for many people.",
+    ),
     "workflows: forget throttles": Schedule(
         task="workflows.tasks.forget_throttle_passes",
         every=3600,

@@ -7,6 +7,8 @@ from celery import shared_task
 from workflows import doorbell
 from workflows.engine.live import live_engine
 from workflows.services.http_calls import make_due_calls
+from workflows.services.mass_starts import lead_on_mass_starts
+from workflows.services.schedules import start_scheduled
 from workflows.services.throttles import forget_passes
 
 
@@ -28,3 +30,10 @@ def make_calls() -> int:
 def forget_throttle_passes() -> int:
     """Delete what throttles need no more."""
     return forget_passes()
+
+
+@shared_task(name="workflows.tasks.start_for_many")
+def start_for_many() -> int:
+    """Begin what schedules say, and go on with starts for many people."""
+    start_scheduled()
+    return lead_on_mass_starts()

@@ -7,6 +7,7 @@ from workflows.models.collecting import (
 )
 from workflows.models.executions import Execution, ExecutionStatus, StepRun, StepStatus
 from workflows.models.side_effects import CallStatus, HttpCall, ThrottlePass
+from workflows.models.starting import MassStart, WorkflowSchedule
 from workflows.models.workflows import Reentry, Workflow, WorkflowVersion
 
 __all__ = [
@@ -18,11 +19,13 @@ __all__ = [
     "ExecutionStatus",
     "ExperimentAssignment",
     "HttpCall",
+    "MassStart",
     "RecordedEvent",
     "Reentry",
     "StepRun",
     "StepStatus",
     "ThrottlePass",
     "Workflow",
+    "WorkflowSchedule",
     "WorkflowVersion",
 ]

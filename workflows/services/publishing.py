@@ -16,6 +16,7 @@ from notifications.services.catalog import catalog_of
 from workflows.definition import check_references, validate_definition
 from workflows.models import Workflow, WorkflowVersion
 from workflows.services.moving import Moved, Running, Unmapped, move_running
+from workflows.services.schedules import write_schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +133,5 @@ def _publish(workflow: Workflow, published_by: User | None) -> tuple[WorkflowVer
     workflow.current_version = version
     workflow.trigger_event = definition.get("triggerEvent", "")
     workflow.save(update_fields=["current_version", "trigger_event"])
+    write_schedule(workflow)
     return version, True
