@@ -8,16 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from accounts.models import Organization, User
+from accounts.models.organizations import Role
 from castcomm.common.clock import VirtualClock, now
 from notifications.models import Template, TemplateContent, TemplateVersion
+from tests.conftest import BACKEND
 from workflows.engine.live import MembersReader, NotificationEffects
 from workflows.engine.runner import Engine
-from workflows.models import Workflow
+from workflows.models import Execution, Workflow
 from workflows.services.drafts import create_workflow
 from workflows.services.publishing import publish_workflow
 from workflows.services.ready_made import read_ready_made
+from workflows.services.triggering import trigger_workflow
 
 
 @pytest.fixture
@@ -92,3 +96,29 @@ def person(member: User) -> User:
     member.attributes = {"profile_completion": 30}
     member.save()
     return member
+
+
+@pytest.fixture
+def browser(make_user: Callable[..., User], organization: Organization) -> Client:
+    user = make_user("desk@example.com", organization=organization, role=Role.STAFF, is_staff=True)
+    client = Client()
+    client.force_login(user, backend=BACKEND)
+    return client
+
+
+@pytest.fixture
+def under_way(
+    make_workflow: Callable[..., Workflow],
+    organization: Organization,
+    person: User,
+    pass_time: Callable[..., int],
+) -> tuple[Workflow, Execution]:
+    """A run that sleeps in a step with an id."""
+    workflow = make_workflow(
+        {"type": "delay", "duration": 0},
+        {"type": "delay", "duration": 86_400_000, "id": "wait"},
+        {"type": "stop", "reason": "done"},
+    )
+    execution = trigger_workflow(organization=organization, workflow="flow", user=person)
+    pass_time(seconds=1)
+    return workflow, execution

@@ -12,9 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Organization, User
-from accounts.models.organizations import Role
 from notifications.models import Template
-from tests.conftest import BACKEND
 from workflows.models import Execution, Workflow
 from workflows.services.triggering import trigger_event
 
@@ -24,14 +22,6 @@ STOP = {"type": "stop", "reason": "Enough."}
 
 def text_of(response: Any) -> str:
     return html.unescape(response.content.decode())
-
-
-@pytest.fixture
-def browser(make_user: Callable[..., User], organization: Organization) -> Client:
-    user = make_user("desk@example.com", organization=organization, role=Role.STAFF, is_staff=True)
-    client = Client()
-    client.force_login(user, backend=BACKEND)
-    return client
 
 
 def page(model: str, name: str, *args: Any) -> str:

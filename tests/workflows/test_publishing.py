@@ -20,7 +20,7 @@ from workflows.services.drafts import update_workflow
 from workflows.services.impact import impact_of
 from workflows.services.moving import Running, Unmapped
 from workflows.services.publishing import publish_and_move, publish_workflow, roll_back
-from workflows.services.triggering import report_event, trigger_workflow
+from workflows.services.triggering import report_event
 
 MakeWorkflow = Callable[..., Workflow]
 WAIT = {"type": "delay", "duration": 86_400_000, "id": "wait"}
@@ -78,17 +78,6 @@ def test_a_step_goes_on_as_one_of_its_own_type_and_nothing_is_told_twice(before:
     changes = compare(old, new)
     assert len({(one.before, one.after) for one in changes}) == len(changes)
     assert compare(new, new) == []
-
-
-@pytest.fixture
-def under_way(
-    make_workflow: MakeWorkflow, organization: Organization, person: User, pass_time: Callable[..., int]
-) -> tuple[Workflow, Execution]:
-    """A run that sleeps in a step with an id."""
-    workflow = make_workflow({"type": "delay", "duration": 0}, WAIT, STOP)
-    execution = trigger_workflow(organization=organization, workflow="flow", user=person)
-    pass_time(seconds=1)
-    return workflow, execution
 
 
 def state(execution: Execution) -> tuple[Any, ...]:

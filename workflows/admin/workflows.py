@@ -7,14 +7,17 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
+from accounts.admin.dialogs import page_of
 from accounts.admin.tenancy import TenantAdmin, TenantTabularInline
 from workflows.admin.forms import PUBLISH, WorkflowForm
+from workflows.admin.publishing import publishing_page
 from workflows.models import Workflow, WorkflowVersion
 from workflows.services.drafts import create_workflow, delete_workflow, update_workflow
 from workflows.services.publishing import publish_workflow
@@ -26,7 +29,7 @@ class VersionInline(TenantTabularInline):
     model = WorkflowVersion
     organization_path = "workflow__organization"
     read_only = True
-    fields = ("number", "published_at", "published_by", "published_definition")
+    fields = ("number", "published_at", "published_by", "published_definition", "back_to_it")
     readonly_fields = fields
     verbose_name_plural = "versions"
 
@@ -37,6 +40,12 @@ class VersionInline(TenantTabularInline):
     def published_definition(self, version: WorkflowVersion) -> SafeString:
         text = json.dumps(version.definition, indent=2, ensure_ascii=False)
         return format_html("<details><summary>Show</summary><pre>{}</pre></details>", text)
+
+    @display(description="go back")
+    def back_to_it(self, version: WorkflowVersion) -> SafeString:
+        page = reverse("admin:workflows_workflow_publish", args=[version.workflow_id])
+        words = f"Publish version {version.number} again"
+        return format_html('<a class="cc-link" href="{}?version={}">{}</a>', page, version.number, words)
 
 
 @admin.register(Workflow)
@@ -51,10 +60,23 @@ class WorkflowAdmin(TenantAdmin):
     readonly_fields = ("trigger_event", "published", "executions_link", "updated_at")
     inlines = (VersionInline,)
     actions_submit_line = (PUBLISH,)
+    actions_detail = ("see_impact",)
     autocomplete_fields = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("current_version__definition")
+
+    class Media:
+        css = {"all": ("notifications_admin/notifications.css",)}
+
+    def get_urls(self) -> list[URLPattern]:
+        page = page_of(self, "<uuid:object_id>/publish/", publishing_page, "publish")
+        return [page, *super().get_urls()]
+
+    @action(description="Publish with a choice", url_path="see-impact", permissions=["change"])
+    def see_impact(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What would change, and what becomes of the executions under way."""
+        return redirect("admin:workflows_workflow_publish", object_id)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
