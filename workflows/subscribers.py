@@ -78,8 +78,11 @@ def _is_wanted(organization_ids: Collection[uuid.UUID], name: str) -> bool:
 
 def _report_about(notification_ids: Collection[uuid.UUID], name: str, data: Mapping[str, Any]) -> None:
     found = Notification.objects.filter(id__in=notification_ids, user__isnull=False)
-    for one in found.select_related("user", "organization", "event_type"):
-        about = {"notification": str(one.id), "event_type": one.event_type.key, **data}
+    for one in found.select_related("user", "organization", "event_type", "request__template"):
+        template = one.request.template.key if one.request.template else ""
+        about = {
+            "notification": str(one.id), "event_type": one.event_type.key, "template": template, **data
+        }  # fmt: skip
         assert one.user is not None
         _report(one.organization, one.user, name, about, key=f"{name}:{one.id}:{data.get('action', '')}")
 
