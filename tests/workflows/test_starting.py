@@ -122,7 +122,7 @@ def test_news_starts_workflows_that_listen(
     make_workflow: MakeWorkflow,
     make_template: Callable[..., Template],
 ) -> None:
-    make_template("hello", title="Hello")
+    make_template("hello", subject="Hello", text="Hello")
     make_workflow(WAIT, key="verified", event="email_verified")
     publish(EmailVerified(user_id=person.id, email=person.email))
     sent = send_notification(organization=organization, recipients=[person], template="hello")
