@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 _KEPT_APPS = ("auth", "contenttypes", "django_celery_beat", "sites")
+_LARGE = 128 * 1024  # bytes
 _django_s_way = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
 _as_migrated = ""  # what the kept tables held before the first test
 
@@ -46,6 +47,13 @@ def _empty(case: TransactionTestCase) -> None:
         if filled:
             # One statement string is one transaction: foreign keys are looked at when everything is gone.
             cursor.execute(";".join(f"DELETE FROM {quote(name)}" for name in filled))
+            # Every later look into a table would walk over what a large test has left in it.
+            cursor.execute(
+                "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND pg_relation_size(oid) > %s",
+                [filled, _LARGE],
+            )
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"VACUUM {quote(name)}")
 
 
 def _kept_tables() -> list[str]:
