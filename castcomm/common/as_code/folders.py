@@ -20,6 +20,8 @@ MAX_FILES = 20_000
 MAX_DEPTH = 3
 SAFE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,118}[A-Za-z0-9])?")
 
+_LEFT_BY_PYTHON = "__pycache__"  # in a folder that had modules in an earlier version
+
 Files = Mapping[str, str]
 
 
@@ -42,6 +44,8 @@ def _walk(folder: Path, prefix: str, depth: int) -> Iterator[tuple[str, Path]]:
     for entry in sorted(os.scandir(folder), key=lambda one: one.name):
         name = prefix + entry.name
         if entry.name.startswith(".") or (depth == 1 and entry.name.lower().endswith(".md")):
+            continue
+        if entry.name == _LEFT_BY_PYTHON:
             continue
         if entry.is_symlink():
             raise FolderInvalid([FileProblem(name, "Links are not followed.")])

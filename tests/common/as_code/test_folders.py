@@ -80,6 +80,8 @@ def test_writing_replaces_what_was_exported_and_nothing_else(tmp_path: Path) -> 
     first = {MANIFEST: "1\n", "things/old/a.yaml": "a\n", "things/kept/a.yaml": "b\n"}
     write_folder(tmp_path / "new", first, owned=OWNED)
     root = tmp_path / "new"
+    (root / "__pycache__").mkdir()
+    (root / "__pycache__/old.pyc").write_bytes(b"\xff")
     (root / "README.md").write_text("Ours.\n")
     (root / "notes.txt").write_text("Ours.\n")
     second = {MANIFEST: "1\n", "things/kept/a.yaml": "c\n"}
