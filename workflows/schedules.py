@@ -28,4 +28,10 @@ SCHEDULES = {
         queue="maintenance",
         description="Deletes what throttle steps counted and need no more.",
     ),
+    "workflows: forget events": Schedule(
+        task="workflows.tasks.forget_recorded_events",
+        at="03:15",
+        queue="maintenance",
+        description="Deletes the events that are older than the retention policy says.",
+    ),
 }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from celery import shared_task
 
+from notifications.services.lifecycle import run_job
 from workflows import doorbell
 from workflows.engine.live import live_engine
 from workflows.services.http_calls import make_due_calls
 from workflows.services.mass_starts import lead_on_mass_starts
+from workflows.services.recorded_events import forget_events
 from workflows.services.schedules import start_scheduled
 from workflows.services.throttles import forget_passes
 
@@ -37,3 +41,9 @@ def start_for_many() -> int:
     """Begin what schedules say, and go on with starts for many people."""
     start_scheduled()
     return lead_on_mass_starts()
+
+
+@shared_task(name="workflows.tasks.forget_recorded_events")
+def forget_recorded_events() -> int | None:
+    """Delete events that are older than their organizations want to keep them."""
+    return run_job("workflow events", forget_events, lease=dt.timedelta(minutes=30))
