@@ -54,6 +54,11 @@ def test_types_and_names_are_checked_at_every_depth(publish: Publish) -> None:
     }
 
 
+def test_a_start_that_nothing_makes_is_refused(publish: Publish) -> None:
+    found = publish({"type": "stop"}, trigger={"type": "segment", "segment": "actors"})
+    assert found == {"trigger.type": "Nothing starts by segment here yet; use an event or a schedule."}
+
+
 def test_what_fits_is_published(publish: Publish) -> None:
     assert publish({"type": "condition", "check": CHECK}, variables=VARIABLES) == {}
 

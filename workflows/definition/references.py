@@ -41,12 +41,19 @@ def check_references(definition: Mapping[str, Any], catalog: Catalog) -> None:
     declared, and variables that a template needs and nobody gives.
     """
     problems = [
+        *_trigger_problems(definition),
         *_missing(definition, catalog),
         *_type_problems(definition),
         *_variable_problems(definition, catalog),
     ]
     if problems:
         raise DefinitionInvalid(problems)
+
+
+def _trigger_problems(definition: Mapping[str, Any]) -> Iterator[Problem]:
+    """A workflow that nothing would ever start must not look as if it ran."""
+    if definition.get("trigger", {}).get("type") == "segment":
+        yield Problem("trigger.type", "Nothing starts by segment here yet; use an event or a schedule.")
 
 
 def _missing(definition: Mapping[str, Any], catalog: Catalog) -> Iterator[Problem]:
