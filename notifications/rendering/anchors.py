@@ -7,16 +7,17 @@ written out again, which would change quoting, entities and whatever the writer 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from html import unescape
 from html.entities import html5
+
+import regex  # Python's own re takes possessive quantifiers for something else up to 3.11.4
 
 _WS = r"\t\n\f\r "
 _VALUE = rf"""(?:"[^"]*+"|'[^']*+'|[^{_WS}>"'][^{_WS}>]*+|(?=>))"""
 _ATTRIBUTE = rf"[^{_WS}/>][^{_WS}/>=]*+(?:[{_WS}]*+=[{_WS}]*+{_VALUE})?+"
 _ATTRIBUTES = rf"(?:[{_WS}/]++|{_ATTRIBUTE})*+"
-# Written out one by one: a group that is referred to may not stand inside a possessive one (CPython 3.11 trips).
+# Written out one by one, without a group that is referred to from inside a possessive one.
 _RAW = "|".join(
     rf"<{name}(?=[{_WS}/>]){_ATTRIBUTES}>(?s:.*?)(?:(?=</{name}[{_WS}/>])|\Z)"
     for name in ("style", "script", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
@@ -33,16 +34,16 @@ _PASSED = rf"""
       | <(?![a-z!?/])
     )*+
 """
-_TAG = re.compile(
+_TAG = regex.compile(
     rf"{_PASSED}(?:<(?:a|area)(?=[{_WS}/>])(?P<link>{_ATTRIBUTES})>|<(?P<body>/body){_ATTRIBUTES}>|\Z)",
-    re.IGNORECASE | re.VERBOSE,
+    regex.IGNORECASE | regex.VERBOSE,
 )
-_PARTS = re.compile(
+_PARTS = regex.compile(
     rf"(?P<name>[^{_WS}/>][^{_WS}/>=]*+)(?:[{_WS}]*+=[{_WS}]*+"
     rf"""(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'|(?P<bare>[^{_WS}>"'][^{_WS}>]*+)|(?=>|\Z)))?"""
 )
-_HREF = re.compile("href", re.IGNORECASE)
-_REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*;?)")
+_HREF = regex.compile("href", regex.IGNORECASE)
+_REFERENCE = regex.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*;?)")
 NO_TRACK = "data-no-track"
 
 
@@ -101,7 +102,7 @@ def attribute_text(value: str) -> str:
     return _REFERENCE.sub(_resolved, value) if "&" in value else value
 
 
-def _resolved(found: re.Match[str]) -> str:
+def _resolved(found: regex.Match[str]) -> str:
     text = found[0]
     if text == "&amp;":
         return "&"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+
+import regex
 
 from notifications.rendering.sandbox import RenderingError
 
 MAX_EXPRESSION = 10_000  # characters of one {{ … }} or {% … %}
 _CLOSINGS = {"{{": "}}", "{%": "%}", "{#": "#}", "<!--": "-->"}
-_OPENING = re.compile(r"\{[{%#]")
-_OPENING_OR_COMMENT = re.compile(r"\{[{%#]|<!--")
+_OPENING = regex.compile(r"\{[{%#]")
+_OPENING_OR_COMMENT = regex.compile(r"\{[{%#]|<!--")
 
 
 def jinja_spans(source: str, *, comments: bool = False) -> Iterator[tuple[int, int]]:
@@ -52,8 +53,8 @@ def replace_jinja(source: str, replacement: Callable[[str], str], *, comments: b
 
 MAX_TAG = 8_000  # characters
 # Possessive: what does not match is given up at once, without trying it in other ways.
-_TAG = re.compile(r"""</?[a-zA-Z](?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""")
-_DOCTYPE = re.compile(r"<!doctype[^<>]*+>", re.IGNORECASE)
+_TAG = regex.compile(r"""</?[a-zA-Z](?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""")
+_DOCTYPE = regex.compile(r"<!doctype[^<>]*+>", regex.IGNORECASE)
 
 
 def tag_spans(html: str) -> Iterator[tuple[int, int]]:
