@@ -69,3 +69,26 @@ def test_it_is_for_staff_of_the_organization_alone(
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         answer: Any = client.get(page("workflow", "publish", workflow.pk))
         assert answer.status_code in (302, 404)
+
+
+def test_a_workflow_stands_still_and_goes_on(
+    browser: Client, under_way: UnderWay, pass_time: Callable[..., int], api_client: Any, owner: User
+) -> None:
+    workflow, execution = under_way
+    shown = text_of(browser.get(page("workflow", "change", workflow.pk)))
+    assert page("workflow", "pause", workflow.pk) in shown
+    assert page("workflow", "resume", workflow.pk) not in shown
+    answered = {"_form_submitted": "on"}
+    browser.post(page("workflow", "pause", workflow.pk), answered, headers={"HX-Request": "true"})
+    workflow.refresh_from_db()
+    assert workflow.paused_at is not None
+    pass_time(days=2)
+    assert state(execution) == ("running", 1, [])
+
+    client, address = api_client(owner), "/api/v1/workflows/flow"
+    assert client.post(f"{address}/pause").status_code == 409
+    assert client.get(address).json()["paused_at"] is not None
+    assert client.post(f"{address}/resume").json()["paused_at"] is None
+    assert client.post(f"{address}/resume").status_code == 409
+    pass_time(seconds=1)
+    assert state(execution)[0] == "stopped"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,13 +15,22 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.admin.dialogs import page_of
+from accounts.admin.dialogs import ask, go_on, page_of
 from accounts.admin.tenancy import TenantAdmin, TenantTabularInline
+from castcomm.common.errors import CastCommError
 from workflows.admin.forms import PUBLISH, WorkflowForm
 from workflows.admin.publishing import publishing_page
 from workflows.models import Workflow, WorkflowVersion
 from workflows.services.drafts import create_workflow, delete_workflow, update_workflow
+from workflows.services.pausing import pause_workflow, resume_workflow
 from workflows.services.publishing import publish_workflow
+
+_PAUSE = ask(
+    "Pause this workflow?",
+    "No step begins until you resume it; what a worker is doing right now is finished. It can still be started.",
+    "Pause",
+)
+_RESUME = ask("Let it go on?", "What has become due meanwhile is run now.", "Resume")
 
 
 class VersionInline(TenantTabularInline):
@@ -57,10 +67,10 @@ class WorkflowAdmin(TenantAdmin):
     list_filter = ("organization", "is_active")
     list_select_related = ("organization", "current_version")
     search_fields = ("name", "key", "trigger_event")
-    readonly_fields = ("trigger_event", "published", "executions_link", "updated_at")
+    readonly_fields = ("trigger_event", "published", "paused_at", "executions_link", "updated_at")
     inlines = (VersionInline,)
     actions_submit_line = (PUBLISH,)
-    actions_detail = ("see_impact",)
+    actions_detail = ("see_impact", "pause", "resume")
     autocomplete_fields = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -77,6 +87,50 @@ class WorkflowAdmin(TenantAdmin):
     def see_impact(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What would change, and what becomes of the executions under way."""
         return redirect("admin:workflows_workflow_publish", object_id)
+
+    def has_pause_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whether this person may let it stand still now."""
+        return self._may_change(request, object_id, is_paused=False)
+
+    def has_resume_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whether this person may let it go on now."""
+        return self._may_change(request, object_id, is_paused=True)
+
+    def _may_change(self, request: HttpRequest, object_id: str | None, *, is_paused: bool) -> bool:
+        found = self.get_object(request, object_id) if object_id else None
+        fits = found is not None and (found.paused_at is not None) is is_paused
+        return fits and bool(self.has_change_permission(request, found))
+
+    @action(description="Pause", url_path="pause", permissions=["pause"], dialog=_PAUSE)
+    def pause(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Let it stand still."""
+
+        def act(workflow: Workflow) -> str:
+            pause_workflow(workflow=workflow)
+            return "It is paused: no step begins until it is resumed."
+
+        return self._act_on(request, object_id, act)
+
+    @action(description="Resume", url_path="resume", permissions=["resume"], dialog=_RESUME)
+    def resume(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Let it go on."""
+
+        def act(workflow: Workflow) -> str:
+            return f"It goes on; steps that had become due: {resume_workflow(workflow=workflow)}."
+
+        return self._act_on(request, object_id, act)
+
+    def _act_on(self, request: HttpRequest, object_id: str, act: Callable[[Workflow], str]) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        assert found is not None
+        try:
+            said = act(found)
+        except CastCommError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        else:
+            self.log_change(request, found, said)
+            self.message_user(request, said, messages.SUCCESS)
+        return go_on(request, reverse("admin:workflows_workflow_change", args=[object_id]))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
@@ -110,8 +164,10 @@ class WorkflowAdmin(TenantAdmin):
         version = publish_workflow(workflow=obj, published_by=request.user)  # type: ignore[arg-type]
         self.message_user(request, f"{obj.name}: {version} is what new executions run.", messages.SUCCESS)
 
-    @display(description="state", label={"draft": "warning", "off": "danger"})
+    @display(description="state", label={"draft": "warning", "off": "danger", "paused": "warning"})
     def state(self, workflow: Workflow) -> str:
+        if workflow.paused_at is not None:
+            return "paused"
         if not workflow.is_active:
             return "off"
         return f"version {workflow.current_version.number}" if workflow.current_version else "draft"

@@ -27,7 +27,7 @@ class WorkflowView(serializers.ModelSerializer[Workflow]):
     class Meta:
         model = Workflow
         fields = (
-            "id", "key", "name", "trigger_event", "is_active", "reentry", "definition", "version",
+            "id", "key", "name", "trigger_event", "is_active", "paused_at", "reentry", "definition", "version",
             "created_at", "updated_at",
         )  # fmt: skip
 

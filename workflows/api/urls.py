@@ -19,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="workflow-diff",
     ),
     route("workflows/<key>/rollback", publishing_views.RollbackView.as_view(), name="workflow-rollback"),
+    route("workflows/<key>/pause", workflow_views.PauseView.as_view(), name="workflow-pause"),
+    route("workflows/<key>/resume", workflow_views.ResumeView.as_view(), name="workflow-resume"),
     route("workflows/<key>/trigger", workflow_views.TriggerView.as_view(), name="workflow-trigger"),
     route("workflows/<key>/simulate", simulation_views.SimulateView.as_view(), name="workflow-simulate"),
     route("workflows/<key>/backtest", simulation_views.BacktestRunView.as_view(), name="workflow-backtest"),

@@ -17,6 +17,7 @@ from workflows.api import serializers
 from workflows.api.access import checked, definition_errors, member_or_error
 from workflows.models import Workflow
 from workflows.services.drafts import create_workflow, delete_workflow, update_workflow
+from workflows.services.pausing import pause_workflow, resume_workflow
 from workflows.services.triggering import trigger_workflow
 
 
@@ -84,6 +85,26 @@ class WorkflowDetailView(OneWorkflowView):
         """Remove a workflow that has never run; 409 for one that has."""
         delete_workflow(workflow=self.find(key))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PauseView(OneWorkflowView):
+    """Let a workflow stand still."""
+
+    @extend_schema(request=None, responses=serializers.WorkflowView)
+    def post(self, request: Request, key: str) -> Response:
+        """No step begins from now on, until it is resumed; 409 when it is paused already."""
+        pause_workflow(workflow=self.find(key))
+        return Response(serializers.WorkflowView(self.find(key)).data)
+
+
+class ResumeView(OneWorkflowView):
+    """Let a paused workflow go on."""
+
+    @extend_schema(request=None, responses=serializers.WorkflowView)
+    def post(self, request: Request, key: str) -> Response:
+        """What became due meanwhile is run; 409 when it is not paused."""
+        resume_workflow(workflow=self.find(key))
+        return Response(serializers.WorkflowView(self.find(key)).data)
 
 
 class TriggerView(OneWorkflowView):
